@@ -1,0 +1,17 @@
+"""Images of paper 12-lead ECGs to calibrated signals, in Keras 3.
+
+Shape letters used throughout: B batch, H height, W width, C channels, R rows of
+the page, L leads, T samples. Signals are (L, T) = (12, 5000), mV, 500 Hz.
+
+Importing the package makes JAX the default Keras backend where nothing else
+was chosen by `KERAS_BACKEND`; it imports neither Keras nor TensorFlow.
+"""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+from ecg_keras.leads import LEADS  # noqa: E402
+from ecg_keras.version import __version__  # noqa: E402
+
+__all__ = ["LEADS", "__version__"]
