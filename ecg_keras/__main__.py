@@ -1,0 +1,41 @@
+"""python -m ecg_keras COMMAND: the commands beside train.py and export.py."""
+
+import argparse
+import sys
+
+from ecg_keras.config import add_flags, from_namespace, run_command
+
+
+def _render():
+    from ecg_keras.rendering import RenderConfig, render_dataset
+
+    return RenderConfig, render_dataset
+
+
+# Each loader gives (config class, function of a config): a command imports
+# what it needs and nothing else.
+COMMANDS = {
+    "render": ("draw pages in the competition's folder layout", _render),
+}
+
+
+def main(argv=None):
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(
+        prog="python -m ecg_keras", description=__doc__
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (help_text, load) in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=help_text, description=help_text
+        )
+        # Only the command that was asked for pays for its imports.
+        if name in argv[:1]:
+            config_class, run = load()
+            add_flags(command, config_class)
+    namespace = parser.parse_args(argv)
+    return run_command(lambda: run(from_namespace(config_class, namespace)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
