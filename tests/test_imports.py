@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "ecg_keras"
 # Modules may import modules of lower levels only (docs/architecture.md).
 LEVELS = {
     0: {"errors", "files", "version", "leads"},
-    0.5: {"paper", "config", "images"},
+    0.5: {"paper", "config", "images", "resampling"},
     1: {"records", "synthesis", "losses", "metrics"},
     2: {"rendering", "degradation", "models.backbone"},
     3: {"pipeline", "datasets", "models"},

@@ -1,0 +1,298 @@
+"""Records to batches: a cache of decoded pages, read by tf.data.
+
+Every PNG file is decoded and resized once, to a file of raw RGB bytes; tf.data
+then only reads bytes. What a training batch holds is a pure function of (seed,
+epoch, step): a run that is resumed sees the data that it would have seen.
+
+Batches are `image` (B, H, W, 3) uint8 and targets (B, 12, 5000) float32 mV with
+NaN where the page prints nothing, which is how the losses know what to leave
+out.
+"""
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from ecg_keras.errors import InputError
+from ecg_keras.files import replacing
+from ecg_keras.images import read_resized
+from ecg_keras.records import read_signals
+
+if keras.backend.backend() != "tensorflow":
+    # The accelerator belongs to the backend that trains.
+    tf.config.set_visible_devices([], "GPU")
+
+# Augmentation: as far as a page may be turned, and its light vary, before a
+# person would call it another kind of picture.
+MAX_ROTATION_DEG = 1.5
+MAX_BRIGHTNESS = 20.0  # of 255
+CONTRAST_RANGE = (0.85, 1.15)
+MAX_NOISE_STD = 6.0  # of 255
+
+
+@dataclasses.dataclass(frozen=True)
+class Pages:
+    """Images and what they show; a record may have several images.
+
+    Attributes:
+        image_paths: cached images, files of H x W x 3 bytes.
+        image_size: (H, W) px.
+        record_of_image: (N images,) index into `records` and `targets`.
+        records: the `records.Record` of each target.
+        targets: (N records, 12, 5000) float32 mV, NaN where not printed.
+    """
+
+    image_paths: tuple
+    image_size: tuple[int, int]
+    record_of_image: np.ndarray
+    records: tuple
+    targets: np.ndarray
+
+    def __len__(self):
+        return len(self.image_paths)
+
+
+def load_pages(records, image_size, cache_dir, on_bad=None):
+    """Read signals and fill the cache with the images of some records.
+
+    Args:
+        records: list of `records.Record`.
+        image_size: (H, W) px to which images are resized.
+        cache_dir: folder of the cache, shared by runs.
+        on_bad: called with (record id, message) for what cannot be read, which
+            is then left out; None raises instead.
+
+    Returns:
+        `Pages`.
+
+    Raises:
+        InputError: a file that cannot be used, or nothing left to use.
+    """
+    readable, targets = [], []
+    for record in records:
+        try:
+            signals_mv, printed = read_signals(record)
+        except InputError as error:
+            if on_bad is None:
+                raise
+            on_bad(record.id, str(error))
+            continue
+        readable.append(record)
+        targets.append(np.where(printed > 0, signals_mv, np.nan))
+    sources = [
+        (index, Path(path))
+        for index, record in enumerate(readable)
+        for path in record.image_paths.values()
+    ]
+
+    def on_bad_image(index, message):
+        if on_bad is None:
+            raise InputError(message)
+        on_bad(readable[index].id, message)
+
+    cached = _fill_cache(sources, image_size, Path(cache_dir), on_bad_image)
+    if not cached:
+        raise InputError("no record is left that can be read")
+    return Pages(
+        image_paths=tuple(str(path) for _, path in cached),
+        image_size=tuple(image_size),
+        record_of_image=np.array([index for index, _ in cached], np.int64),
+        records=tuple(readable),
+        targets=np.stack(targets).astype(np.float32),
+    )
+
+
+def cache_path(source, image_size, cache_dir):
+    """The cache's file for an image: one for each source and size."""
+    height, width = image_size
+    source = Path(source).resolve()
+    key = hashlib.sha256(str(source).encode()).hexdigest()[:16]
+    folder = Path(cache_dir) / f"{height}x{width}" / key[:2]
+    return folder / f"{source.stem}-{key}.rgb"
+
+
+def is_cached(source, image_size, cache_dir):
+    """Whether the cache holds an image as it is now.
+
+    An entry carries its source's time of change, as rsync does: it is out of
+    date when that differs, and incomplete when it has another size.
+    """
+    try:
+        entry = cache_path(source, image_size, cache_dir).stat()
+        changed_ns = os.stat(source).st_mtime_ns
+    except OSError:
+        return False
+    whole = entry.st_size == 3 * image_size[0] * image_size[1]
+    return whole and entry.st_mtime_ns == changed_ns
+
+
+def _fill_cache(sources, image_size, cache_dir, on_bad):
+    """Decode what the cache lacks; returns [(record index, cached path)]."""
+    missing = [s for s in sources if not is_cached(s[1], image_size, cache_dir)]
+    bad = set()
+    # Decoding releases the interpreter's lock: threads use all cores.
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = {
+            pool.submit(_write_cached, path, image_size, cache_dir): (i, path)
+            for i, path in missing
+        }
+        done = concurrent.futures.as_completed(jobs)
+        bar = tqdm(done, "decoding pages", len(jobs), disable=not jobs)
+        try:
+            for job in bar:
+                try:
+                    job.result()
+                except InputError as error:
+                    bad.add(jobs[job])
+                    on_bad(jobs[job][0], str(error))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [
+        (index, cache_path(path, image_size, cache_dir))
+        for index, path in sources
+        if (index, path) not in bad
+    ]
+
+
+def _write_cached(source, image_size, cache_dir):
+    changed_ns = os.stat(source).st_mtime_ns
+    pixels = read_resized(source, *image_size)
+    with replacing(cache_path(source, image_size, cache_dir)) as partial:
+        partial.write_bytes(pixels.tobytes())
+        os.utime(partial, ns=(changed_ns, changed_ns))
+
+
+def training_batches(pages, batch_size, seed, first_epoch=0, augment=True):
+    """An endless stream of training batches, epoch after epoch.
+
+    Every epoch is another order of all images; the last, incomplete batch of
+    an epoch is left out, so `steps_per_epoch` batches make one.
+
+    Args:
+        pages: `Pages`.
+        batch_size: images in a batch.
+        seed: order and augmentation follow from it.
+        first_epoch: the epoch with which the stream starts.
+        augment: vary rotation, brightness, contrast and noise.
+
+    Returns:
+        tf.data.Dataset of (image, target) batches.
+    """
+    n_images = len(pages)
+    per_epoch = steps_per_epoch(pages, batch_size) * batch_size
+    load = _loader(pages)
+
+    def example(position):
+        epoch, place = position // per_epoch, position % per_epoch
+        index = tf.random.experimental.index_shuffle(
+            place,
+            tf.stack([tf.constant(seed, tf.int64), epoch, 0]),
+            max_index=n_images - 1,
+        )
+        image, target = load(index)
+        if augment:
+            image = augment_image(image, tf.stack([seed, position]))
+        return image, target
+
+    stream = tf.data.Dataset.range(
+        first_epoch * per_epoch, np.iinfo("int64").max
+    )
+    stream = stream.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    stream = stream.batch(batch_size, drop_remainder=True)
+    return stream.prefetch(tf.data.AUTOTUNE)
+
+
+def steps_per_epoch(pages, batch_size):
+    """Whole batches in an epoch.
+
+    Raises:
+        InputError: the batch is larger than the data.
+    """
+    if batch_size > len(pages):
+        raise InputError(
+            f"--batch-size {batch_size} is larger than the training data: "
+            f"{len(pages)} images"
+        )
+    return len(pages) // batch_size
+
+
+def ordered_batches(pages, batch_size):
+    """All pages once, in order; the last batch may be smaller.
+
+    Returns:
+        tf.data.Dataset of (image, target) batches.
+    """
+    batches = tf.data.Dataset.range(len(pages)).map(
+        _loader(pages), num_parallel_calls=tf.data.AUTOTUNE
+    )
+    return batches.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def _loader(pages):
+    """index -> (image (H, W, 3) uint8, target (12, 5000))."""
+    with tf.device("CPU"):
+        paths = tf.constant(pages.image_paths)
+        record_of_image = tf.constant(pages.record_of_image)
+        targets = tf.constant(pages.targets)
+
+    def load(index):
+        raw = tf.io.decode_raw(tf.io.read_file(paths[index]), tf.uint8)
+        image = tf.reshape(raw, (*pages.image_size, 3))
+        return image, targets[record_of_image[index]]
+
+    return load
+
+
+def augment_image(image, seed):
+    """Vary a page as a copier would; what it shows stays true.
+
+    Args:
+        image: (H, W, 3) uint8 tensor.
+        seed: (2,) integers; the same seed gives the same image.
+
+    Returns:
+        (H, W, 3) uint8 tensor.
+    """
+    seeds = tf.unstack(tf.random.split(tf.cast(seed, tf.int32), 5))
+
+    def uniform(k, low, high):
+        return tf.random.stateless_uniform((), seeds[k], low, high)
+
+    degrees = uniform(0, -MAX_ROTATION_DEG, MAX_ROTATION_DEG)
+    pixels = _rotate(tf.cast(image, tf.float32), degrees)
+    mean = tf.reduce_mean(pixels)
+    pixels = (pixels - mean) * uniform(1, *CONTRAST_RANGE) + mean
+    pixels += uniform(2, -MAX_BRIGHTNESS, MAX_BRIGHTNESS)
+    noise = tf.random.stateless_normal(tf.shape(pixels), seeds[3])
+    pixels += noise * uniform(4, 0.0, MAX_NOISE_STD)
+    return tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
+
+
+def _rotate(pixels, degrees):
+    """Turn an image about its centre; its border fills what is uncovered."""
+    shape = tf.shape(pixels)
+    centre_y = tf.cast(shape[0] - 1, tf.float32) / 2
+    centre_x = tf.cast(shape[1] - 1, tf.float32) / 2
+    radians = degrees * (np.pi / 180)
+    cos, sin = tf.cos(radians), tf.sin(radians)
+    transform = tf.stack([
+        cos, -sin, centre_x - cos * centre_x + sin * centre_y,
+        sin, cos, centre_y - sin * centre_x - cos * centre_y,
+        0.0, 0.0,
+    ])  # fmt: skip
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=pixels[None],
+        transforms=transform[None],
+        output_shape=shape[:2],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+    )[0]
