@@ -7,7 +7,7 @@ from ecg_keras.config import add_flags, from_namespace, run_command
 
 
 def _render():
-    from ecg_keras.rendering import RenderConfig, render_dataset
+    from ecg_keras.rendered_folder import RenderConfig, render_dataset
 
     return RenderConfig, render_dataset
 

@@ -23,7 +23,7 @@ FINE_GRID_MM = 1.0
 COARSE_GRID_MM = 5.0
 
 # Where 0 mV lies on each of the four rows, the rhythm strip last.
-ZERO_MV_Y_PX = (708.3, 991.7, 1275.0, 1534.7)
+ZERO_MV_Y_PX = (708.29, 991.62, 1274.95, 1534.67)
 N_ROWS = len(ZERO_MV_Y_PX)
 
 TIME_ZERO_X_PX = 118.1

@@ -1,28 +1,22 @@
-"""Records to batches: a cache of decoded pages, read by tf.data.
+"""Records to batches, by tf.data, from a cache of decoded pages.
 
-Every PNG file is decoded and resized once, to a file of raw RGB bytes; tf.data
-then only reads bytes. What a training batch holds is a pure function of (seed,
-epoch, step): a run that is resumed sees the data that it would have seen.
+What a training batch holds is a pure function of (seed, epoch, step): a run
+that is resumed sees the data that it would have seen.
 
 Batches are `image` (B, H, W, 3) uint8 and targets (B, 12, 5000) float32 mV with
 NaN where the page prints nothing, which is how the losses know what to leave
 out.
 """
 
-import concurrent.futures
 import dataclasses
-import hashlib
-import os
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from ecg_keras.errors import InputError
-from ecg_keras.files import replacing
-from ecg_keras.images import read_resized
+from ecg_keras.page_cache import fill_cache
 from ecg_keras.records import read_signals
 
 if keras.backend.backend() != "tensorflow":
@@ -97,7 +91,7 @@ def load_pages(records, image_size, cache_dir, on_bad=None):
             raise InputError(message)
         on_bad(readable[index].id, message)
 
-    cached = _fill_cache(sources, image_size, Path(cache_dir), on_bad_image)
+    cached = fill_cache(sources, image_size, Path(cache_dir), on_bad_image)
     if not cached:
         raise InputError("no record is left that can be read")
     return Pages(
@@ -107,67 +101,6 @@ def load_pages(records, image_size, cache_dir, on_bad=None):
         records=tuple(readable),
         targets=np.stack(targets).astype(np.float32),
     )
-
-
-def cache_path(source, image_size, cache_dir):
-    """The cache's file for an image: one for each source and size."""
-    height, width = image_size
-    source = Path(source).resolve()
-    key = hashlib.sha256(str(source).encode()).hexdigest()[:16]
-    folder = Path(cache_dir) / f"{height}x{width}" / key[:2]
-    return folder / f"{source.stem}-{key}.rgb"
-
-
-def is_cached(source, image_size, cache_dir):
-    """Whether the cache holds an image as it is now.
-
-    An entry carries its source's time of change, as rsync does: it is out of
-    date when that differs, and incomplete when it has another size.
-    """
-    try:
-        entry = cache_path(source, image_size, cache_dir).stat()
-        changed_ns = os.stat(source).st_mtime_ns
-    except OSError:
-        return False
-    whole = entry.st_size == 3 * image_size[0] * image_size[1]
-    return whole and entry.st_mtime_ns == changed_ns
-
-
-def _fill_cache(sources, image_size, cache_dir, on_bad):
-    """Decode what the cache lacks; returns [(record index, cached path)]."""
-    missing = [s for s in sources if not is_cached(s[1], image_size, cache_dir)]
-    bad = set()
-    # Decoding releases the interpreter's lock: threads use all cores.
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = {
-            pool.submit(_write_cached, path, image_size, cache_dir): (i, path)
-            for i, path in missing
-        }
-        done = concurrent.futures.as_completed(jobs)
-        bar = tqdm(done, "decoding pages", len(jobs), disable=not jobs)
-        try:
-            for job in bar:
-                try:
-                    job.result()
-                except InputError as error:
-                    bad.add(jobs[job])
-                    on_bad(jobs[job][0], str(error))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [
-        (index, cache_path(path, image_size, cache_dir))
-        for index, path in sources
-        if (index, path) not in bad
-    ]
-
-
-def _write_cached(source, image_size, cache_dir):
-    changed_ns = os.stat(source).st_mtime_ns
-    pixels = read_resized(source, *image_size)
-    with replacing(cache_path(source, image_size, cache_dir)) as partial:
-        partial.write_bytes(pixels.tobytes())
-        os.utime(partial, ns=(changed_ns, changed_ns))
 
 
 def training_batches(pages, batch_size, seed, first_epoch=0, augment=True):
@@ -194,7 +127,7 @@ def training_batches(pages, batch_size, seed, first_epoch=0, augment=True):
         epoch, place = position // per_epoch, position % per_epoch
         index = tf.random.experimental.index_shuffle(
             place,
-            tf.stack([tf.constant(seed, tf.int64), epoch, 0]),
+            tf.stack([tf.constant(seed, tf.int64), epoch]),
             max_index=n_images - 1,
         )
         image, target = load(index)

@@ -67,12 +67,15 @@ def to_grid(table_mv, rate_hz):
     return signals, printed
 
 
-def from_grid(signals_mv, rate_hz):
+def from_grid(signals_mv, rate_hz, like=None):
     """Signals on the 500 Hz grid to a record's table: the inverse of `to_grid`.
 
     Args:
         signals_mv: (12, 5000) mV; only what the page prints is looked at.
         rate_hz: samples a second of the table.
+        like: a table (12, 10 x rate_hz) whose NaN decide what is printed.
+            Files differ by a sample where a quarter is no whole number of
+            samples; by default boundaries are those of `printed_stretch`.
 
     Returns:
         (12, 10 x rate_hz) float32, NaN where the page prints nothing.
@@ -81,13 +84,15 @@ def from_grid(signals_mv, rate_hz):
     table_mv = np.full((N_LEADS, n_samples), np.nan, np.float32)
     for index, lead in enumerate(LEADS):
         start, stop = printed_stretch(lead, n_samples)
+        if like is not None:
+            start, stop = finite_stretch(like[index], lead)
         table_mv[index, start:stop] = lead_rows(
-            signals_mv, lead, rate_hz, stop - start
+            signals_mv, lead, rate_hz, stop - start, start
         )
     return table_mv
 
 
-def lead_rows(signals_mv, lead, rate_hz, n_rows):
+def lead_rows(signals_mv, lead, rate_hz, n_rows, start=None):
     """A lead as a table lists it: `n_rows` samples from where it is printed.
 
     Args:
@@ -95,6 +100,8 @@ def lead_rows(signals_mv, lead, rate_hz, n_rows):
         lead: a name from `LEADS`.
         rate_hz: samples a second asked for.
         n_rows: number of samples asked for.
+        start: index at `rate_hz` of the first of them; by default that of
+            `printed_stretch`.
 
     Returns:
         (n_rows,) float32 mV.
@@ -108,7 +115,8 @@ def lead_rows(signals_mv, lead, rate_hz, n_rows):
             f"Received: shape {np.shape(signals_mv)}"
         )
     first, last = printed_stretch(lead)
-    start, _ = printed_stretch(lead, round(DURATION_S * rate_hz))
+    if start is None:
+        start, _ = printed_stretch(lead, round(DURATION_S * rate_hz))
     stretch = np.asarray(signals_mv)[LEADS.index(lead), first:last]
     offset_s = start / rate_hz - first / RATE_HZ
     return resample(stretch, RATE_HZ, rate_hz, n_rows, offset_s).astype(

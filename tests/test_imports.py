@@ -13,9 +13,12 @@ PACKAGE = Path(__file__).parents[1] / "ecg_keras"
 LEVELS = {
     0: {"errors", "files", "version", "leads"},
     0.5: {"paper", "config", "images", "resampling"},
-    1: {"records", "synthesis", "losses", "metrics"},
+    1: {"records", "synthesis", "losses", "metrics", "page_cache"},
+    1.8: {"page_drawing", "run_folder"},
     2: {"rendering", "degradation", "models.backbone"},
+    2.5: {"rendered_folder"},
     3: {"pipeline", "datasets", "models"},
+    3.5: {"callbacks", "preflight", "demo", "train_config"},
     4: {"training", "inference", "exporting"},
     5: {"evaluation"},
 }

@@ -1,0 +1,226 @@
+"""What happens around an epoch that Keras's own callbacks do not do.
+
+Order matters: `Validation` first, because it adds val_* to the logs which all
+others read; `Checkpoints` last, because a checkpoint means that everything of
+its epoch is written.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from ecg_keras.errors import InputError
+from ecg_keras.losses import snr_db
+from ecg_keras.metrics import record_ratio, score_db
+from ecg_keras.pipeline import ordered_batches
+from ecg_keras.plotting import plot_curves, plot_signals
+from ecg_keras.records import read_table
+from ecg_keras.resampling import from_grid
+from ecg_keras.run_folder import save_checkpoint, save_slim
+
+N_EXAMPLES = 3
+
+
+class Validation(keras.callbacks.Callback):
+    """Adds val_loss, val_snr and val_competition_snr to the epoch's logs.
+
+    One pass over the validation pages serves all three. Keras's own validation
+    would need a second one for the score, which is not a mean over samples.
+
+    Args:
+        pages: `pipeline.Pages`.
+        batch_size: images in a batch; the last one is filled up, as all
+            devices want an equal share of it.
+        loss: a keras loss, whose `call` gives a value for each record.
+        competition_every: epochs between two scores by the competition's
+            metric; NaN stands in the epochs between.
+    """
+
+    def __init__(self, pages, batch_size, loss, competition_every=1):
+        super().__init__()
+        self.pages = pages
+        self.batch_size = batch_size
+        self.loss = loss
+        self.competition_every = competition_every
+        # (record id, target, prediction) of a few pages, for pictures.
+        self.examples = []
+        self._tables = {}
+
+    def on_epoch_end(self, epoch, logs=None):
+        losses, snrs, ratios, self.examples = [], [], [], []
+        scored = (epoch + 1) % self.competition_every == 0
+        for images, targets in ordered_batches(self.pages, self.batch_size):
+            images, targets = images.numpy(), targets.numpy()
+            predictions = self._predict(images)
+            losses += _floats(self.loss.call(targets, predictions))
+            snrs += _floats(snr_db(targets, predictions))
+            first = len(losses) - len(images)
+            for offset, prediction in enumerate(predictions):
+                index = first + offset
+                if scored:
+                    ratios.append(self._ratio(index, prediction))
+                if index < N_EXAMPLES:
+                    record = self.pages.record_of_image[index]
+                    self.examples.append((
+                        self.pages.records[record].id,
+                        targets[offset],
+                        prediction,
+                    ))  # fmt: skip
+        logs["val_loss"] = float(np.mean(losses))
+        logs["val_snr"] = float(np.mean(snrs))
+        logs["val_competition_snr"] = score_db(ratios) if scored else math.nan
+
+    def _predict(self, images):
+        missing = self.batch_size - len(images)
+        padded = np.pad(images, [(0, missing), *[(0, 0)] * 3], mode="edge")
+        return self.model.predict_on_batch(padded)[: len(images)]
+
+    def _ratio(self, index, prediction):
+        record = self.pages.records[self.pages.record_of_image[index]]
+        if record.id not in self._tables:
+            table_mv = read_table(record.signals_path, record.n_samples)
+            self._tables[record.id] = table_mv.astype(np.float32)
+        table_mv = self._tables[record.id]
+        found_mv = from_grid(prediction, record.rate_hz, like=table_mv)
+        return record_ratio(table_mv, found_mv, record.rate_hz)
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Ends the run where the loss stops being a number, and says where."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        loss = float(logs["loss"])
+        if not math.isfinite(loss):
+            raise InputError(
+                f"the loss is {loss} in epoch {self._epoch + 1}, step "
+                f"{batch + 1}. Lower --learning-rate, or use --precision "
+                "float32; the last checkpoint is from before"
+            )
+
+
+class SeedDropout(keras.callbacks.Callback):
+    """Sets the states of all random layers from (seed, epoch).
+
+    Keras does not restore them: without this a resumed run would drop other
+    units than the run that was not killed.
+    """
+
+    def __init__(self, seed):
+        super().__init__()
+        self.seed = seed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        states = [
+            variable
+            for variable in self.model.non_trainable_variables
+            if variable.name == "seed_generator_state"
+        ]
+        for index, state in enumerate(states):
+            key = np.random.SeedSequence([self.seed, epoch, index])
+            state.assign(key.generate_state(2))
+
+
+class Replay(keras.callbacks.Callback):
+    """Shows past epochs to callbacks that forget them when training begins.
+
+    EarlyStopping and ReduceLROnPlateau count epochs; both start from nothing at
+    each `fit`. The learning rate, too, follows from the past alone.
+
+    Args:
+        callbacks: the callbacks; they come before this one in the list.
+        history: list of dicts of logs, one for each past epoch.
+        learning_rate: with which the run began.
+    """
+
+    def __init__(self, callbacks, history, learning_rate):
+        super().__init__()
+        self.callbacks = callbacks
+        self.history = history
+        self.learning_rate = learning_rate
+
+    def on_train_begin(self, logs=None):
+        self.model.optimizer.learning_rate = self.learning_rate
+        for callback in self.callbacks:
+            verbose, callback.verbose = callback.verbose, 0
+            for epoch, past in enumerate(self.history):
+                callback.on_epoch_end(epoch, dict(past))
+            callback.verbose = verbose
+
+
+class BestModel(keras.callbacks.Callback):
+    """Keeps the best model by val_snr, and pictures of what it predicts.
+
+    Args:
+        run_dir: folder (pathlib.Path) for best_model.keras and predictions/.
+        validation: the `Validation` whose examples are drawn.
+        history: list of dicts of logs, one for each past epoch.
+    """
+
+    def __init__(self, run_dir, validation, history):
+        super().__init__()
+        self.run_dir = run_dir
+        self.validation = validation
+        self.best = max((past["val_snr"] for past in history), default=-np.inf)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs["val_snr"] <= self.best:
+            return
+        self.best = logs["val_snr"]
+        save_slim(self.model, self.run_dir / "best_model.keras")
+        for record_id, target, prediction in self.validation.examples:
+            plot_signals(
+                self.run_dir / "predictions" / f"{record_id}.png",
+                prediction,
+                reference_mv=target,
+                title=f"{record_id}, epoch {epoch + 1}",
+            )
+
+
+class Curves(keras.callbacks.Callback):
+    """Draws training_curves.png anew after each epoch.
+
+    Args:
+        path: the picture.
+        history: list of dicts of logs, one for each past epoch; grows.
+    """
+
+    def __init__(self, path, history):
+        super().__init__()
+        self.path = path
+        self.history = history
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.history.append(dict(logs))
+        plot_curves(self.path, self.history)
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Writes a checkpoint after each epoch.
+
+    Args:
+        checkpoints_dir: folder of the checkpoints.
+        keep: how many stay.
+    """
+
+    def __init__(self, checkpoints_dir, keep):
+        super().__init__()
+        self.checkpoints_dir = checkpoints_dir
+        self.keep = keep
+
+    def on_epoch_end(self, epoch, logs=None):
+        save_checkpoint(
+            self.model,
+            self.checkpoints_dir,
+            epoch + 1,
+            bool(self.model.stop_training),
+            self.keep,
+        )
+
+
+def _floats(values):
+    return ops.convert_to_numpy(values).astype(float).tolist()

@@ -1,0 +1,143 @@
+"""What is checked and said before the first epoch, rather than hours later."""
+
+import os
+import shutil
+from pathlib import Path
+
+import keras
+
+from ecg_keras.errors import InputError
+from ecg_keras.models.regressor import parameters_by_part
+from ecg_keras.version import __version__
+
+BYTES_PER_WEIGHT = 4
+# Weights, and the two moments of AdamW.
+COPIES_IN_CHECKPOINT = 3
+OUTPUTS = ("config.json", "history.csv", "best_model.keras", "checkpoints")
+GIB = 2**30
+
+
+def check_output_dir(output_dir, shared=False):
+    """Refuse a folder that holds something already.
+
+    Args:
+        output_dir: folder of the run.
+        shared: the folder may hold other things (Kaggle's working folder holds
+            the user's files as well), but not another run.
+
+    Raises:
+        InputError: says what is there.
+    """
+    output_dir = Path(output_dir)
+    if output_dir.exists() and not output_dir.is_dir():
+        raise InputError(f"{output_dir} is a file; expected a folder")
+    if not output_dir.is_dir():
+        return
+    found = sorted(path.name for path in output_dir.iterdir())
+    if shared:
+        found = [name for name in found if name in OUTPUTS]
+    if found:
+        raise InputError(
+            f"{output_dir} is not empty: it holds {', '.join(found[:5])}. "
+            "Choose another --output-dir, or go on with a run by --resume DIR"
+        )
+
+
+def use_all_devices(batch_size):
+    """Share batches among all accelerators, where the backend can.
+
+    `keras.distribution` is implemented on JAX; the other backends use one.
+
+    Returns:
+        A line that says which devices are used.
+
+    Raises:
+        InputError: the batch cannot be shared out evenly.
+    """
+    devices = keras.distribution.list_devices()
+    names = ", ".join(map(str, devices)) or "cpu"
+    if len(devices) < 2:
+        return names
+    if keras.backend.backend() != "jax":
+        return f"{devices[0]} (of {names}: only JAX uses several)"
+    if batch_size % len(devices):
+        raise InputError(
+            f"--batch-size {batch_size} cannot be shared out evenly among "
+            f"{len(devices)} devices ({names}). Expected a multiple of "
+            f"{len(devices)}"
+        )
+    keras.distribution.set_distribution(
+        keras.distribution.DataParallel(devices=devices)
+    )
+    return f"{names}, {batch_size // len(devices)} images each"
+
+
+def print_summary(rows):
+    """Print (name, text) pairs as a table."""
+    width = max(len(name) for name, _ in rows)
+    for name, text in rows:
+        print(f"  {name:{width}}  {text}")
+
+
+def software():
+    """A line with the versions that decide what a run does."""
+    return (
+        f"ecg_keras {__version__}, keras {keras.version()} on "
+        f"{keras.backend.backend()}, dtype policy "
+        f"{keras.config.dtype_policy().name}"
+    )
+
+
+def describe_model(model):
+    """A line with the number of parameters of a model and of its parts."""
+    parts = ", ".join(
+        f"{name} {count / 1e6:.2f}M"
+        for name, count in parameters_by_part(model).items()
+        if count > 100
+    )
+    return f"{model.count_params() / 1e6:.2f}M parameters ({parts})"
+
+
+def check_disk(model, output_dir, n_checkpoints, cache_dir, cache_bytes):
+    """Check free disk against what the run will write.
+
+    The largest moment is a new checkpoint or best model that stands beside
+    those which it replaces.
+
+    Returns:
+        A line that says what is needed and what is free.
+
+    Raises:
+        InputError: a disk is too small.
+    """
+    weights = BYTES_PER_WEIGHT * model.count_params()
+    needed = weights * (2 + COPIES_IN_CHECKPOINT * (n_checkpoints + 1))
+    shared_disk = _disk(output_dir) == _disk(cache_dir)
+    wanted = [
+        (output_dir, needed + cache_bytes * shared_disk, "--keep-checkpoints"),
+        (cache_dir, cache_bytes, "--cache-dir"),
+    ]
+    for path, n_bytes, flag in wanted:
+        free = shutil.disk_usage(_existing_parent(path)).free
+        if free < n_bytes:
+            raise InputError(
+                f"{path}: the run writes up to {n_bytes / GIB:.2f} GiB there "
+                f"and {free / GIB:.2f} GiB are free. Free some, or change "
+                f"{flag} or --output-dir"
+            )
+    free = shutil.disk_usage(_existing_parent(output_dir)).free
+    return (
+        f"{free / GIB:.1f} GiB free; the run needs {needed / GIB:.1f} GiB, "
+        f"its image cache {cache_bytes / GIB:.1f} GiB in {cache_dir}"
+    )
+
+
+def _existing_parent(path):
+    path = Path(path).resolve()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _disk(path):
+    return os.stat(_existing_parent(path)).st_dev
