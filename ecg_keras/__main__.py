@@ -12,10 +12,17 @@ def _render():
     return RenderConfig, render_dataset
 
 
+def _evaluate():
+    from ecg_keras.evaluation import EvaluateConfig, evaluate
+
+    return EvaluateConfig, evaluate
+
+
 # Each loader gives (config class, function of a config): a command imports
 # what it needs and nothing else.
 COMMANDS = {
     "render": ("draw pages in the competition's folder layout", _render),
+    "evaluate": ("score a model and the baselines on a folder", _evaluate),
 }
 
 

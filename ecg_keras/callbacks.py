@@ -18,7 +18,11 @@ from ecg_keras.pipeline import ordered_batches
 from ecg_keras.plotting import plot_curves, plot_signals
 from ecg_keras.records import read_table
 from ecg_keras.resampling import from_grid
-from ecg_keras.run_folder import save_checkpoint, save_slim
+from ecg_keras.run_folder import (
+    save_checkpoint,
+    save_slim,
+    write_history,
+)
 
 N_EXAMPLES = 3
 
@@ -181,22 +185,25 @@ class BestModel(keras.callbacks.Callback):
             )
 
 
-class Curves(keras.callbacks.Callback):
-    """Draws training_curves.png anew after each epoch.
+class HistoryFiles(keras.callbacks.Callback):
+    """Writes history.csv and training_curves.png anew after each epoch.
+
+    Unlike Keras's CSVLogger it never leaves half a row behind.
 
     Args:
-        path: the picture.
+        run_dir: folder (pathlib.Path) of the run.
         history: list of dicts of logs, one for each past epoch; grows.
     """
 
-    def __init__(self, path, history):
+    def __init__(self, run_dir, history):
         super().__init__()
-        self.path = path
+        self.run_dir = run_dir
         self.history = history
 
     def on_epoch_end(self, epoch, logs=None):
         self.history.append(dict(logs))
-        plot_curves(self.path, self.history)
+        write_history(self.run_dir, self.history)
+        plot_curves(self.run_dir / "training_curves.png", self.history)
 
 
 class Checkpoints(keras.callbacks.Callback):

@@ -30,7 +30,7 @@ SIDE_COVERAGE = 50 / 255
 FRAME_SHADES = (0, 227 / 255)  # of the edge and of the next pixel
 
 POINTS_PER_INCH = 72
-FONT = FontProperties("DejaVu Sans", size=11)
+FONT = FontProperties(family="DejaVu Sans", size=11)
 
 
 class Canvas:

@@ -54,7 +54,7 @@ def use_all_devices(batch_size):
     Raises:
         InputError: the batch cannot be shared out evenly.
     """
-    devices = keras.distribution.list_devices()
+    devices = _devices()
     names = ", ".join(map(str, devices)) or "cpu"
     if len(devices) < 2:
         return names
@@ -70,6 +70,15 @@ def use_all_devices(batch_size):
         keras.distribution.DataParallel(devices=devices)
     )
     return f"{names}, {batch_size // len(devices)} images each"
+
+
+def _devices():
+    if keras.backend.backend() == "torch":
+        # Keras 3 has no list of devices for torch.
+        import torch
+
+        return [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    return keras.distribution.list_devices()
 
 
 def print_summary(rows):

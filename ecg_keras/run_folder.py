@@ -23,6 +23,7 @@ from ecg_keras.files import replacing
 
 WEIGHTS_FILE = "training.weights.h5"
 STATE_FILE = "state.json"
+HISTORY_FILE = "history.csv"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,19 +98,29 @@ def save_slim(model, path):
         slim.save(partial)
 
 
-def read_history(path, n_epochs):
-    """Logs of the first epochs; the file is cut to them.
+def write_history(run_dir, history):
+    """Write history.csv: a row for each epoch.
 
-    An epoch whose checkpoint was not written is run again.
+    Args:
+        run_dir: folder of the run.
+        history: list of dicts of logs, one for each epoch.
     """
-    if not path.is_file():
+    table = pd.DataFrame(history)
+    table.insert(0, "epoch", range(1, len(history) + 1))
+    with replacing(Path(run_dir) / HISTORY_FILE) as partial:
+        table.to_csv(partial, index=False, na_rep="nan")
+
+
+def read_history(run_dir, n_epochs):
+    """Logs of the first epochs, as `write_history` got them.
+
+    An epoch whose checkpoint was not written is run again: its row is left
+    out.
+    """
+    path = Path(run_dir) / HISTORY_FILE
+    if not n_epochs or not path.is_file():
         return []
-    table = pd.read_csv(path, na_values="nan").iloc[:n_epochs]
-    with replacing(path) as partial:
-        if n_epochs:
-            table.to_csv(partial, index=False, na_rep="nan")
-        else:
-            partial.touch()
+    table = pd.read_csv(path, float_precision="round_trip").iloc[:n_epochs]
     return table.drop(columns="epoch").to_dict("records")
 
 

@@ -11,7 +11,7 @@ from ecg_keras import preflight
 from ecg_keras.callbacks import (
     BestModel,
     Checkpoints,
-    Curves,
+    HistoryFiles,
     Replay,
     SeedDropout,
     StopOnNaN,
@@ -153,7 +153,7 @@ def _fit(model, pages, config, run_dir):
     checkpoint = latest_checkpoint(run_dir / "checkpoints")
     done = checkpoint.epochs_done if checkpoint else 0
     stopped = checkpoint.stopped if checkpoint else False
-    history = read_history(run_dir / "history.csv", done)
+    history = read_history(run_dir, done)
     n_steps = steps_per_epoch(pages["training"], config.batch_size)
     compiled_for = None
     if checkpoint:
@@ -225,9 +225,8 @@ def _callbacks(pages, config, run_dir, history):
         early_stopping,
         plateau,
         Replay([early_stopping, plateau], past, config.learning_rate),
-        keras.callbacks.CSVLogger(run_dir / "history.csv", append=True),
         BestModel(run_dir, validation, past),
-        Curves(run_dir / "training_curves.png", history),
+        HistoryFiles(run_dir, history),
     ]
     if config.tensorboard:
         callbacks.append(

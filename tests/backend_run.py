@@ -1,0 +1,71 @@
+"""What every backend has to do alike; run by test_backends in a process each.
+
+KERAS_BACKEND=torch python -m tests.backend_run MODEL OUTPUT.npz
+"""
+
+import sys
+
+import keras
+import numpy as np
+
+from ecg_keras.inference import load
+from ecg_keras.losses import SignalLoss
+
+
+class Guess(keras.layers.Layer):
+    """A prediction that is all weights: its gradient is that of the loss."""
+
+    def __init__(self, values):
+        super().__init__()
+        self.values = self.add_weight(
+            shape=values.shape,
+            initializer=keras.initializers.Constant(values),
+        )
+
+    def call(self, x):
+        return self.values + 0 * x
+
+
+def loss_gradient(target, found):
+    """Gradient of the loss by a step of plain descent with rate 1."""
+    guess = Guess(found)
+    model = keras.Sequential([guess])
+    model.compile(
+        keras.optimizers.SGD(1.0), SignalLoss(reduction="sum"), run_eagerly=True
+    )
+    model.train_on_batch(np.zeros_like(found), target)
+    return found - keras.ops.convert_to_numpy(guess.values)
+
+
+def cases():
+    """Targets, partly not printed, flat or met exactly; and predictions."""
+    rng = np.random.default_rng(3)
+    target, found = rng.normal(size=(2, 4, 3, 20)).astype("float32")
+    target[0, 1, 5:] = np.nan
+    target[1, 2] = np.nan
+    target[2, 0] = 0.0
+    found[3] = target[3]
+    return target, found
+
+
+def main(model_file, output):
+    target, found = cases()
+    images = np.random.default_rng(1).integers(0, 256, (3, 40, 50, 3), np.uint8)
+    predictor = load(model_file)
+    np.savez(
+        output,
+        loss=float(SignalLoss()(target, found)),
+        gradient=loss_gradient(target, found),
+        prediction=predictor.predict(list(images)),
+        tensorflow_gpus=_visible_gpus(),
+    )
+
+
+def _visible_gpus():
+    import ecg_keras.pipeline as pipeline
+
+    return len(pipeline.tf.config.get_visible_devices("GPU"))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

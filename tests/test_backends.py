@@ -1,0 +1,91 @@
+"""The same results on JAX, torch and TensorFlow."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from ecg_keras.models.regressor import build_regressor
+from tests.backend_run import cases
+from tests.test_losses import numpy_loss
+
+BACKENDS = ("jax", "torch", "tensorflow")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """What each backend computed, from one model file."""
+    from ecg_keras.models.backbone import ENCODERS
+    from tests.tiny import TINY_ENCODER
+
+    folder = tmp_path_factory.mktemp("backends")
+    keras.utils.set_random_seed(0)
+    ENCODERS["tiny"] = TINY_ENCODER
+    try:
+        model = build_regressor((40, 50), "tiny", "none", (8,))
+    finally:
+        del ENCODERS["tiny"]
+    for variable in model.trainable_variables:
+        # Untrained models answer almost nothing: too easy to agree on.
+        variable.assign(variable.value * 2 + 0.05)
+    model.save(folder / "model.keras")
+    found = {}
+    for backend in BACKENDS:
+        output = folder / f"{backend}.npz"
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.backend_run",
+             folder / "model.keras", output],
+            env={**os.environ, "KERAS_BACKEND": backend},
+            cwd=Path(__file__).parents[1],
+            capture_output=True,
+            text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        found[backend] = dict(np.load(output))
+    return found
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_checkpoint_predicts_the_same_on_every_backend(results, backend):
+    expected = results["jax"]["prediction"]
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(
+        results[backend]["prediction"], expected, atol=1e-4, rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_loss_is_the_same_on_every_backend(results, backend):
+    expected = numpy_loss(*(x.astype("float64") for x in cases()))
+    assert results[backend]["loss"] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_gradients_are_those_of_a_finite_difference(results, backend):
+    target, found = (x.astype("float64") for x in cases())
+    step = 1e-6
+    rng = np.random.default_rng(0)
+    # The last record is met exactly: its noise is the floor, where a step is
+    # no longer small; its gradient is 0.
+    assert np.abs(results[backend]["gradient"][3]).max() < 1e-3
+    for index in zip(
+        *(rng.integers(0, n, 60) for n in (3, 3, 20)), strict=True
+    ):
+        values = []
+        for sign in (1, -1):
+            moved = found.copy()
+            moved[index] += sign * step
+            values.append(len(found) * numpy_loss(target, moved))
+        slope = (values[0] - values[1]) / (2 * step)
+        assert results[backend]["gradient"][index] == pytest.approx(
+            slope, rel=1e-3, abs=1e-5
+        )
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_tensorflow_leaves_the_accelerator_to_the_backend(results, backend):
+    assert results[backend]["tensorflow_gpus"] == 0

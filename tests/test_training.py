@@ -1,0 +1,298 @@
+"""The training loop: it learns, resumes, reports, and fails with words."""
+
+import dataclasses
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecg_keras import callbacks, training
+from ecg_keras.config import load_json, save_json
+from ecg_keras.errors import InputError
+from ecg_keras.inference import load
+from ecg_keras.models.regressor import build_regressor
+from ecg_keras.pipeline import load_pages, training_batches
+from ecg_keras.records import read_records
+from ecg_keras.rendered_folder import RenderConfig, render_dataset
+from ecg_keras.run_folder import latest_checkpoint
+from ecg_keras.train_config import TrainConfig
+from tests.folders import write_folder
+
+pytestmark = pytest.mark.filterwarnings(
+    # TensorFlow's own use of NumPy.
+    "ignore::DeprecationWarning",
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data")
+    write_folder(path, n_records=7)
+    return path
+
+
+@pytest.fixture
+def config(folder, tiny_encoder, tmp_path):
+    """Seven records, three steps an epoch."""
+    return TrainConfig(
+        data_dir=str(folder),
+        output_dir=str(tmp_path / "run"),
+        cache_dir=str(tmp_path / "cache"),
+        encoder="tiny",
+        weights="none",
+        image_size=(32, 48),
+        head_units=(8,),
+        batch_size=2,
+        learning_rate=1e-3,
+        epochs=3,
+    )
+
+
+def _killed_at(step, config, tmp_path, env=()):
+    save_json(config, tmp_path / "config.json")
+    return subprocess.run(
+        [sys.executable, "-m", "tests.train_tiny",
+         tmp_path / "config.json", str(step)],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, **dict(env)},
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+
+
+def test_a_killed_run_ends_where_an_uninterrupted_one_would(config, tmp_path):
+    config = dataclasses.replace(config, freeze_encoder_epochs=1)
+    whole_dir = training.train(config)
+    killed_dir = str(tmp_path / "killed")
+    killed = dataclasses.replace(config, output_dir=killed_dir)
+    # Three steps an epoch: this is in the second.
+    done = _killed_at(4, killed, tmp_path)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert latest_checkpoint(Path(killed_dir) / "checkpoints").epochs_done == 1
+    training.train(TrainConfig(resume=killed_dir))
+
+    # Bit for bit on CPU: also the dropped units and the optimizer.
+    for name in ("history.csv", "split.json"):
+        whole = (whole_dir / name).read_text()
+        assert (Path(killed_dir) / name).read_text() == whole
+    first, second = (load(path).model for path in (whole_dir, killed_dir))
+    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_run_leaves_all_that_is_promised(config, capsys):
+    run_dir = training.train(config)
+    for name in (
+        "config.json", "split.json", "history.csv", "best_model.keras",
+        "training_curves.png", "checkpoints/epoch_0003/state.json",
+    ):  # fmt: skip
+        assert (run_dir / name).stat().st_size > 0, name
+    assert len(list((run_dir / "predictions").glob("*.png"))) == 1
+    assert len(list((run_dir / "checkpoints").iterdir())) == 1
+    history = pd.read_csv(run_dir / "history.csv")
+    assert len(history) == 3
+    assert np.isfinite(history.to_numpy()).all()
+    assert load_json(TrainConfig, run_dir / "config.json") == config
+    said = capsys.readouterr().out
+    best = int(history["val_snr"].argmax())
+    assert f"best epoch: {best + 1} of 3" in said
+    assert "6 training, 1 validation" in said
+    model = load(run_dir).model
+    assert f"{model.count_params() / 1e6:.2f}M parameters" in said
+    assert getattr(model, "optimizer", None) is None
+
+    # The same words again, without another epoch.
+    training.train(TrainConfig(resume=str(run_dir)))
+    assert f"best epoch: {best + 1} of 3" in capsys.readouterr().out
+    with pytest.raises(InputError, match="--batch-size 3 differs from 2"):
+        training.train(TrainConfig(resume=str(run_dir), batch_size=3))
+    with pytest.raises(InputError, match="is not empty.*--resume"):
+        training.train(config)
+
+
+def test_val_snr_and_score_are_those_of_the_saved_model(config):
+    from ecg_keras.evaluation import EvaluateConfig, evaluate
+
+    run_dir = training.train(config)
+    history = pd.read_csv(run_dir / "history.csv")
+    best = history["val_competition_snr"][history["val_snr"].argmax()]
+    table = evaluate(
+        EvaluateConfig(str(run_dir), config.data_dir, split="validation")
+    )
+    assert table.loc["all images", "model"] == pytest.approx(best, abs=1e-3)
+
+
+def test_eight_records_are_learnt_to_more_than_20_db(
+    config, tmp_path, tiny_encoder
+):
+    render_dataset(RenderConfig(str(tmp_path / "pages"), 8, fs=(250,)))
+    records = read_records(tmp_path / "pages")
+    pages = load_pages(records, (64, 96), config.cache_dir)
+    keras.utils.set_random_seed(0)
+    model = build_regressor((64, 96), "tiny", "none", (64,), dropout=0.0)
+    config = dataclasses.replace(config, learning_rate=3e-3)
+    training._compile(model, config, frozen=False)
+    batches = training_batches(pages, 8, seed=0, augment=False)
+    model.fit(batches, steps_per_epoch=250, verbose=0, shuffle=False)
+    model.optimizer.learning_rate = 3e-4
+    model.fit(batches, steps_per_epoch=50, verbose=0, shuffle=False)
+    history = model.fit(batches, steps_per_epoch=20, verbose=0, shuffle=False)
+    assert history.history["snr"][0] > 20
+
+
+def test_two_devices_train_as_one_does(config, tmp_path):
+    config = dataclasses.replace(config, augment=False, dropout=0.0, epochs=2)
+    one = training.train(config)
+    two = dataclasses.replace(config, output_dir=str(tmp_path / "two"))
+    devices = {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "KERAS_BACKEND": "jax",
+    }
+    done = _killed_at(10**6, two, tmp_path, devices.items())
+    assert done.returncode == 0, done.stderr
+    assert "cpu:0, cpu:1, 1 images each" in done.stdout
+    first, second = (
+        pd.read_csv(Path(run) / "history.csv") for run in (one, two.output_dir)
+    )
+    np.testing.assert_allclose(first["loss"], second["loss"], rtol=1e-3)
+
+
+def test_early_stopping_and_plateau_remember_what_they_saw():
+    """`Replay` against callbacks that were never interrupted."""
+    history = [{"val_snr": s, "val_loss": -s} for s in (1, 3, 2, 2, 2, 2)]
+
+    def built(past):
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(0.8), "mse")
+        stop = keras.callbacks.EarlyStopping("val_snr", mode="max", patience=5)
+        plateau = keras.callbacks.ReduceLROnPlateau("val_loss", 0.5, 2)
+        replay = callbacks.Replay([stop, plateau], past, 0.8)
+        for callback in (stop, plateau, replay):
+            callback.set_model(model)
+        for callback in (stop, plateau, replay):
+            callback.on_train_begin()
+        return model, stop, plateau
+
+    whole, stop, plateau = built([])
+    for epoch, logs in enumerate(history):
+        stop.on_epoch_end(epoch, logs)
+        plateau.on_epoch_end(epoch, logs)
+    resumed, stop_again, plateau_again = built(history)
+    assert float(resumed.optimizer.learning_rate) == pytest.approx(0.2)
+    assert whole.optimizer.learning_rate == resumed.optimizer.learning_rate
+    assert stop.wait == stop_again.wait == 4
+    assert plateau.wait == plateau_again.wait
+
+
+def _replaced(config, **changes):
+    return dataclasses.replace(config, **changes)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"batch_size": 7}, "--batch-size 7 is larger .* 6 images"),
+        ({"encoder": "vgg"}, "Unknown encoder.*vgg"),
+        ({"weights": "nowhere"}, "--weights nowhere: no such folder"),
+        ({"data_dir": "nowhere"}, "nowhere: no such data folder"),
+        ({"images": ("0005",)}, "000-0005.png .* does not exist"),
+        ({"limit_records": 1}, "--limit-records .* 2 or more.*1"),
+        ({"epochs": 0}, "--epochs .* 1 or more.*0"),
+        ({"image_size": (16, 600)}, "--image-size .* 32 px"),
+        ({"resume": "nowhere"}, "--resume nowhere.*config.json"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_before_anything_is_written(
+    config, changes, message
+):
+    with pytest.raises(InputError, match=message):
+        training.train(_replaced(config, **changes))
+    assert not Path(config.output_dir).exists()
+
+
+def test_a_disk_too_small_is_noticed_before_the_first_epoch(
+    config, monkeypatch
+):
+    usage = type("Usage", (), {"free": 10_000})
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    with pytest.raises(InputError, match="writes up to .* GiB .* are free"):
+        training.train(config)
+
+
+def test_a_full_disk_is_explained_and_leaves_whole_checkpoints(
+    config, monkeypatch
+):
+    save_weights = keras.Model.save_weights
+
+    def full(model, path):
+        if "epoch_0002" in str(path):
+            Path(path).write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save_weights(model, path)
+
+    monkeypatch.setattr(keras.Model, "save_weights", full)
+    with pytest.raises(InputError, match="disk of .*run is full.*--resume"):
+        training.train(config)
+    left = [p.name for p in Path(config.output_dir, "checkpoints").iterdir()]
+    assert left == ["epoch_0001"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    ],
+)
+def test_lack_of_memory_names_the_flags_to_lower(config, monkeypatch, error):
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr(training, "_fit", fail)
+    with pytest.raises(InputError, match=r"--batch-size \(now 2\).*32 48"):
+        training.train(config)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_with_its_step(
+    config, monkeypatch
+):
+    with pytest.raises(InputError, match=r"the loss is \w+ in epoch 1, step"):
+        training.train(_replaced(config, learning_rate=1e30, augment=False))
+    assert latest_checkpoint(Path(config.output_dir) / "checkpoints") is None
+
+
+def test_mixed_precision_gives_millivolts_in_float32(tiny_encoder):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build_regressor((32, 32), "tiny", "none", (8,))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert model.get_layer("head_1").compute_dtype == "bfloat16"
+    assert model.output.dtype == "float32"
+
+
+def test_without_data_a_demo_is_trained(
+    config, monkeypatch, tmp_path, capsys, tiny_encoder
+):
+    from ecg_keras import demo
+
+    monkeypatch.delenv("ECG_KERAS_DATA", raising=False)
+    monkeypatch.setattr(
+        "ecg_keras.records.KAGGLE_DATA_DIR", str(tmp_path / "no")
+    )
+    monkeypatch.setattr(demo, "DEMO_RECORDS", 4)
+    run_dir = training.train(
+        _replaced(config, data_dir=None, weights="imagenet", epochs=1)
+    )
+    said = capsys.readouterr().out
+    assert "no data found: training on a demo of 4 simulated records" in said
+    assert "demo with random weights instead" in said
+    assert (run_dir / "best_model.keras").is_file()
