@@ -88,7 +88,7 @@ def trace_points(table_mv, rate_hz):
         list of (lead, x, y): 13 traces in page px, one point for each sample,
         row by row; lead II is there twice, the rhythm strip last.
     """
-    table_mv = np.asarray(table_mv)
+    table_mv = np.asarray(table_mv, np.float64)
     n_samples = table_mv.shape[1]
     traces = []
     for row, leads in enumerate((*PAGE_ROWS, (RHYTHM_LEAD,))):

@@ -1,0 +1,110 @@
+"""How fast pages are read, and how long a training step waits for them.
+
+    python benchmarks/pipeline.py [--data-dir DIR] [--image-size H W]
+
+Prints images a second from PNG files and from the cache, side by side, and the
+share of the time of real training steps that is spent waiting for data.
+"""
+
+import dataclasses
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from ecg_keras.config import parse_flags, run_command, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchmarkConfig:
+    """Settings of the benchmark."""
+
+    data_dir: str | None = setting(
+        None, "folder in the competition's layout (default: rendered)"
+    )
+    image_size: tuple[int, int] = setting((512, 512), "size of the images")
+    images: int = setting(48, "images to read")
+    batch_size: int = setting(8, "images in a batch")
+    encoder: str = setting("efficientnet_b0", "encoder of the training step")
+    step_size: tuple[int, int] = setting(
+        (128, 160), "image size of the training step, which is slow on a CPU"
+    )
+    steps: int = setting(8, "training steps to time")
+
+
+def main():
+    config = parse_flags(BenchmarkConfig, __doc__)
+    from ecg_keras.pipeline import load_pages, ordered_batches, training_batches
+    from ecg_keras.records import read_records
+    from ecg_keras.rendered_folder import RenderConfig, render_dataset
+
+    with tempfile.TemporaryDirectory() as folder:
+        data_dir = config.data_dir
+        if data_dir is None:
+            data_dir = str(Path(folder) / "data")
+            render_dataset(RenderConfig(data_dir, records=config.images))
+        records = read_records(data_dir)[: config.images]
+        rates = {}
+
+        def read(name, batches, n_images):
+            start = time.perf_counter()
+            n_read = 0
+            for images, _ in batches:
+                n_read += len(images)
+                if n_read >= n_images:
+                    break
+            rates[name] = n_read / (time.perf_counter() - start)
+
+        start = time.perf_counter()
+        pages = load_pages(records, config.image_size, Path(folder) / "cache")
+        elapsed_s = time.perf_counter() - start
+        rates["from PNG, filling the cache"] = len(pages) / elapsed_s
+        batch = config.batch_size
+        read("warming up", ordered_batches(pages, batch), len(pages))
+        many = 20 * len(pages)
+        for name, augment in (("cache", False), ("cache, augmented", True)):
+            stream = training_batches(pages, batch, 0, augment=augment)
+            read(name, stream, many if not augment else many // 4)
+        del rates["warming up"]
+        base = rates["from PNG, filling the cache"]
+        print(f"\n{os.cpu_count()} cores, {config.image_size}:")
+        for name, rate in rates.items():
+            print(f"  {name:28} {rate:8.1f} images/s  x{rate / base:.1f}")
+
+        pages = load_pages(records, config.step_size, Path(folder) / "cache")
+        _print_waiting(config, training_batches(pages, batch, 0))
+
+
+def _print_waiting(config, batches):
+    """Time `next` and the step of a real training loop apart."""
+    import keras
+
+    from ecg_keras.models.regressor import build_regressor
+    from ecg_keras.train_config import TrainConfig
+    from ecg_keras.training import _compile
+
+    model = build_regressor(config.step_size, config.encoder, "none", (256,))
+    _compile(model, TrainConfig(encoder=config.encoder), frozen=False)
+    iterator = iter(batches)
+    waiting_s = step_s = 0.0
+    for step in range(config.steps + 2):
+        start = time.perf_counter()
+        images, targets = (x.numpy() for x in next(iterator))
+        ready = time.perf_counter()
+        model.train_on_batch(images, targets)
+        if step >= 2:  # The first steps compile.
+            waiting_s += ready - start
+            step_s += time.perf_counter() - ready
+    share = waiting_s / (waiting_s + step_s)
+    print(
+        f"{keras.backend.backend()}, {config.encoder} at {config.step_size}: "
+        f"{step_s / config.steps:.2f} s a step, waiting for data "
+        f"{100 * share:.1f} % of the time"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

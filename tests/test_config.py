@@ -1,0 +1,109 @@
+"""Flags from dataclasses, their JSON, and exit codes."""
+
+import dataclasses
+
+import pytest
+
+from ecg_keras.config import (
+    load_json,
+    parse_flags,
+    run_command,
+    save_json,
+    setting,
+)
+from ecg_keras.errors import InputError, is_disk_full, is_out_of_memory
+from ecg_keras.files import replacing
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    size: tuple[int, int] = setting((4, 5), "a size", metavar=("H", "W"))
+    names: tuple[str, ...] = setting(("a",), "names")
+    rate: float = setting(0.5, "a rate of 50 %")
+    loud: bool = setting(True, "say more")
+    limit: int | None = setting(None, "at most")
+    kind: str = setting("x", "one of two", choices=("x", "y"))
+
+
+def test_flags_are_made_from_the_fields():
+    argv = "--size 1 2 --names b c --rate 2 --no-loud --limit 7 --kind y"
+    found = parse_flags(Config, "", argv.split())
+    assert found == Config((1, 2), ("b", "c"), 2.0, False, 7, "y")
+    assert parse_flags(Config, "", []) == Config()
+
+
+def test_help_names_each_flag_and_its_default(capsys):
+    with pytest.raises(SystemExit):
+        parse_flags(Config, "What it does.", ["--help"])
+    said = capsys.readouterr().out
+    assert "What it does." in said
+    assert "--size H W" in said and "(default: 4 5)" in said
+    assert "50 % (default: 0.5)" in said and "--no-loud" in said
+
+
+def test_a_config_survives_its_file(tmp_path):
+    config = Config(limit=3, size=(8, 9))
+    save_json(config, tmp_path / "config.json")
+    assert load_json(Config, tmp_path / "config.json") == config
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("{", "not valid JSON"),
+        ('{"volume": 3}', r"does not know: \['volume'\].*Known"),
+    ],
+)
+def test_a_damaged_config_is_refused(tmp_path, text, message):
+    (tmp_path / "c.json").write_text(text)
+    with pytest.raises(InputError, match=f"c.json.*{message}"):
+        load_json(Config, tmp_path / "c.json")
+    with pytest.raises(InputError, match="d.json does not exist"):
+        load_json(Config, tmp_path / "d.json")
+
+
+def _raise(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    "error, code", [(InputError("no"), 1), (OSError("io"), 1)]
+)
+def test_bad_input_is_a_line_and_not_a_traceback(capsys, error, code):
+    assert run_command(lambda: _raise(error)) == code
+    assert capsys.readouterr().err == f"error: {error}\n"
+
+
+def test_success_and_interruption_have_their_own_codes():
+    assert run_command(lambda: None) == 0
+    assert run_command(lambda: _raise(KeyboardInterrupt())) == 130
+    with pytest.raises(ZeroDivisionError):
+        run_command(lambda: 1 / 0)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "sub" / "file.txt"
+    with replacing(path) as partial:
+        partial.write_text("old")
+    with pytest.raises(ZeroDivisionError), replacing(path) as partial:
+        partial.write_text("half")
+        _raise(ZeroDivisionError())
+    assert path.read_text() == "old"
+    assert [p.name for p in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_folder_replaces_a_folder_as_a_whole(tmp_path):
+    for name in ("one", "two"):
+        with replacing(tmp_path / "folder") as partial:
+            partial.mkdir()
+            (partial / name).touch()
+    assert [p.name for p in (tmp_path / "folder").iterdir()] == ["two"]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_full_memory_and_full_disks_are_recognised():
+    assert is_out_of_memory(RuntimeError("CUDA out of memory"))
+    assert not is_out_of_memory(RuntimeError("shape mismatch"))
+    assert is_disk_full(OSError(28, "No space left on device"))
+    assert is_disk_full(RuntimeError("unable to flush, errno = 28"))
+    assert not is_disk_full(OSError(2, "No such file"))
