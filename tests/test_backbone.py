@@ -107,11 +107,3 @@ def test_an_offline_machine_is_told_which_preset_to_attach(
 def test_an_unknown_encoder_is_named_with_those_that_exist():
     with pytest.raises(InputError, match="efficientnet_b2.*vgg"):
         backbone.find_encoder("vgg")
-
-
-def test_encoders_match_their_published_sizes():
-    # Parameters of the feature extractors, from the papers' implementations.
-    sizes = {"efficientnet_b0": 4.05e6, "resnet50": 23.56e6}
-    for name, size in sizes.items():
-        _, encoder = backbone.build_encoder(name, "none")
-        assert encoder.count_params() == pytest.approx(size, rel=1e-2)

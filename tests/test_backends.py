@@ -89,3 +89,19 @@ def test_gradients_are_those_of_a_finite_difference(results, backend):
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_tensorflow_leaves_the_accelerator_to_the_backend(results, backend):
     assert results[backend]["tensorflow_gpus"] == 0
+
+
+@pytest.mark.parametrize(
+    "part, size_m",
+    [
+        # The feature extractors of the papers' implementations.
+        ("efficientnet_b0", 4.05),
+        ("efficientnet_b2", 7.77),
+        ("efficientnet_b4", 17.67),
+        ("resnet50", 23.56),
+        # 7.77 M, and Dense 2048, 4096 and 60000 by hand.
+        ("regressor", 264.87),
+    ],
+)
+def test_models_have_their_published_sizes(results, part, size_m):
+    assert results["torch"][part] == pytest.approx(size_m, abs=0.005)
