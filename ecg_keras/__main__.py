@@ -18,10 +18,24 @@ def _evaluate():
     return EvaluateConfig, evaluate
 
 
+def _digitize():
+    from ecg_keras.digitizing import DigitizeConfig, digitize
+
+    return DigitizeConfig, digitize
+
+
+def _submit():
+    from ecg_keras.submitting import SubmitConfig, submit
+
+    return SubmitConfig, submit
+
+
 # Each loader gives (config class, function of a config): a command imports
 # what it needs and nothing else.
 COMMANDS = {
     "render": ("draw pages in the competition's folder layout", _render),
+    "digitize": ("turn images into signals", _digitize),
+    "submit": ("write a submission to the competition", _submit),
     "evaluate": ("score a model and the baselines on a folder", _evaluate),
 }
 

@@ -85,7 +85,12 @@ def parse_flags(config_class, description, argv=None):
 
 def save_json(config, path):
     """Write a config as JSON, moved into place when whole."""
-    text = json.dumps(dataclasses.asdict(config), indent=2, default=str)
+    write_json(dataclasses.asdict(config), path)
+
+
+def write_json(values, path):
+    """Write a dict as JSON, moved into place when whole."""
+    text = json.dumps(values, indent=2, default=str)
     with replacing(path) as partial:
         partial.write_text(text + "\n")
 

@@ -23,14 +23,18 @@ from ecg_keras.records import (
 from ecg_keras.resampling import from_grid
 
 ALL_IMAGES = "all images"
+AVERAGED = "averaged"
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig:
     """Settings of `python -m ecg_keras evaluate`."""
 
-    model: str | None = setting(
-        None, "run folder or .keras file (default: only the baselines)"
+    model: tuple[str, ...] = setting(
+        (),
+        "run, export or .keras file; several are averaged (default: only the "
+        "baselines)",
+        metavar="M",
     )
     data_dir: str | None = setting(
         None, "folder in the competition's layout (default: as train.py)"
@@ -40,6 +44,9 @@ class EvaluateConfig:
         "all",
         "all records, or those that the model's run kept for validation",
         choices=("all", "validation"),
+    )
+    average_images: bool = setting(
+        False, "average what all images of a record give: one score a record"
     )
     output: str | None = setting(None, "also write the table to this csv")
     cap: float = setting(RATIO_CAP, "largest ratio of an image")
@@ -89,6 +96,8 @@ def evaluate(config):
             found["model"] = dict(
                 zip(record.image_paths, predicted, strict=True)
             )
+            if config.average_images:
+                found["model"] = {AVERAGED: predicted.mean(axis=0)}
         for method, by_type in found.items():
             for kind, signals in by_type.items():
                 pair = lead_powers(
@@ -96,7 +105,10 @@ def evaluate(config):
                     from_grid(signals, record.rate_hz, like=table_mv),
                     record.rate_hz,
                 )
-                for shown in [kind] if kind else record.image_paths:
+                kinds = list(record.image_paths)
+                if config.average_images:
+                    kinds = [AVERAGED]
+                for shown in [kind] if kind else kinds:
                     powers[method].setdefault(shown, []).append(pair)
     table = _table(powers, config.cap)
     print(table.to_string(float_format="%.2f"))
@@ -111,11 +123,11 @@ def evaluate(config):
 def _chosen(records, config):
     if config.split == "all":
         return records
-    path = Path(config.model or "") / "split.json"
+    path = Path(config.model[0] if config.model else "") / "split.json"
     if not path.is_file():
         raise InputError(
             "--split validation needs --model with a run's folder, which "
-            f"knows its split. Received: --model {config.model}"
+            f"knows its split. Received: --model {' '.join(config.model)}"
         )
     ids = set(json.loads(path.read_text())["validation"])
     chosen = [record for record in records if record.id in ids]

@@ -67,6 +67,9 @@ def read_resized(path, height, width):
 def resize(image, height, width):
     """Resize by area averaging: each new pixel is the mean of what it covers.
 
+    An axis that grows is interpolated linearly instead. Exported models do the
+    same (`saved_model.resize`).
+
     Args:
         image: (H, W, 3) uint8 or float32.
         height, width: the new size in px; the aspect ratio is not kept.
@@ -74,10 +77,9 @@ def resize(image, height, width):
     Returns:
         (height, width, 3) of the same dtype.
     """
-    # OpenCV averages areas only where both axes shrink, or both grow.
     shrunk = (min(width, image.shape[1]), min(height, image.shape[0]))
     image = cv2.resize(image, shrunk, interpolation=cv2.INTER_AREA)
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _to_rgb(image, path):

@@ -1,5 +1,10 @@
-"""Load a trained model and turn images into signals."""
+"""Load trained models and turn images into signals.
 
+import ecg_keras
+signals_mv = ecg_keras.load("runs/first").predict(["page.png"])
+"""
+
+import json
 import zipfile
 from pathlib import Path
 
@@ -11,71 +16,185 @@ import ecg_keras.losses  # noqa: F401
 from ecg_keras.errors import InputError
 from ecg_keras.images import read_resized, resize
 
-MODEL_FILE = "best_model.keras"
+RUN_FILE = "best_model.keras"
+EXPORT_FILE = "model.keras"
+EXPORT_SUMMARY = "export.json"
+# Grows when an export of now cannot be read by the code of before.
+EXPORT_VERSION = 1
 
 
 def load(path):
-    """Load a model for inference.
+    """Load a model, or an ensemble, for inference.
 
     Args:
-        path: a `.keras` file, or the folder of a training run.
+        path: a `.keras` file, the folder of a training run or of an export, or
+            a list of these, whose answers are averaged.
 
     Returns:
         `Predictor`.
 
     Raises:
-        InputError: there is no model, or it cannot be read.
+        InputError: there is no model, it is incomplete, or cannot be read.
     """
-    path = Path(path)
-    file = path / MODEL_FILE if path.is_dir() else path
-    if not file.is_file():
-        raise InputError(
-            f"{path}: no model there. Expected a .keras file, or a run's "
-            f"folder with {MODEL_FILE}"
-        )
-    # keras-hub registers the layers of its backbones when it is imported.
-    import keras_hub  # noqa: F401
-
-    try:
-        # Keras's safe mode stays on: a file cannot bring code.
-        model = keras.models.load_model(file, compile=False)
-    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as e:
-        raise InputError(f"{file} is no model that can be read: {e}") from e
-    return Predictor(model)
+    paths = path if isinstance(path, (list, tuple)) else [path]
+    if not paths:
+        raise InputError("no model was given")
+    return Predictor([_load_model(_model_file(Path(p))) for p in paths])
 
 
 class Predictor:
-    """A model and the image size that it wants.
+    """Models and the image sizes that they want.
 
     Args:
-        model: keras.Model, `image` (B, H, W, 3) to `signals` (B, 12, 5000).
+        models: list of keras.Model, `image` (B, H, W, 3), 0..255, to `signals`
+            (B, 12, 5000), mV. Several are averaged.
     """
 
-    def __init__(self, model):
-        self.model = model
-        self.image_size = tuple(model.input_shape[1:3])
+    def __init__(self, models):
+        self.models = models
+
+    @property
+    def model(self):
+        """One keras.Model that does all: an average layer joins several.
+
+        Raises:
+            InputError: the models want images of different sizes.
+        """
+        if len(self.models) == 1:
+            return self.models[0]
+        image = keras.Input((*self.image_size, 3), name="image")
+        members = []
+        for index, model in enumerate(self.models, start=1):
+            config = {**model.get_config(), "name": f"member_{index}"}
+            member = keras.Model.from_config(config)
+            member.set_weights(model.get_weights())
+            members.append(member(image))
+        mean = keras.layers.Average(dtype="float32", name="signals")
+        return keras.Model(image, mean(members), name="ensemble")
+
+    @property
+    def image_size(self):
+        """(H, W) in px that all models want.
+
+        Raises:
+            InputError: the models want images of different sizes.
+        """
+        sizes = {tuple(model.input_shape[1:3]) for model in self.models}
+        if len(sizes) > 1:
+            raise InputError(
+                "models of an ensemble in one file need one image size. "
+                f"Received: {sorted(sizes)}"
+            )
+        return sizes.pop()
 
     def predict(self, images, batch_size=8):
         """Signals of some images.
 
         Args:
-            images: list of file names, or of (H, W, 3) uint8 arrays.
+            images: list of file names, or of (H, W, 3) uint8 arrays of any
+                sizes, or one array (n, H, W, 3).
             batch_size: images at once.
 
         Returns:
             (n, 12, 5000) float32 mV at 500 Hz.
 
         Raises:
-            InputError: an image cannot be read.
+            InputError: an image cannot be read, or there is none.
         """
+        if isinstance(images, (str, Path)):
+            raise TypeError(f"Expected a list of images. Received: {images!r}")
+        if not len(images):
+            raise InputError("no images were given")
         found = []
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
-            pixels = np.stack([self._pixels(image) for image in batch])
-            found.append(self.model.predict_on_batch(pixels))
-        return np.concatenate(found).astype(np.float32)
+            answers = [self._answer(model, batch, batch_size)
+                       for model in self.models]  # fmt: skip
+            found.append(np.mean(answers, axis=0, dtype=np.float32))
+        return np.concatenate(found)
 
-    def _pixels(self, image):
-        if isinstance(image, np.ndarray):
-            return resize(image, *self.image_size)
-        return read_resized(image, *self.image_size)
+    def _answer(self, model, batch, batch_size):
+        size = model.input_shape[1:3]
+        pixels = np.stack([_pixels(image, size) for image in batch])
+        # Batches of one size: JAX compiles once, and the same image gets the
+        # same answer wherever it stands.
+        missing = batch_size - len(pixels) if len(pixels) > 1 else 0
+        padded = np.pad(pixels, [(0, missing), *[(0, 0)] * 3], mode="edge")
+        return model.predict_on_batch(padded)[: len(pixels)]
+
+
+def _pixels(image, size):
+    if not isinstance(image, np.ndarray):
+        return read_resized(image, *size)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise InputError(
+            "expected an image (H, W, 3) of uint8 RGB. Received: shape "
+            f"{image.shape} of {image.dtype}"
+        )
+    return resize(image, *size)
+
+
+def _model_file(path):
+    """The .keras file of a model given as a file or a folder."""
+    if path.is_dir():
+        for name in (RUN_FILE, EXPORT_FILE):
+            if (path / name).is_file():
+                if name == EXPORT_FILE:
+                    _check_export(path)
+                return path / name
+        raise InputError(
+            f"{path} holds no model. Expected the folder of a run "
+            f"({RUN_FILE}) or of an export ({EXPORT_FILE})"
+        )
+    if not path.is_file():
+        raise InputError(
+            f"{path} does not exist. Expected a .keras file, or the folder of "
+            "a run or of an export"
+        )
+    return path
+
+
+def _check_export(folder):
+    """Check an export's summary against what this version reads."""
+    path = folder / EXPORT_SUMMARY
+    try:
+        summary = json.loads(path.read_text())
+        version = summary["export_version"]
+        n_bytes = summary["files"][EXPORT_FILE]["bytes"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is no summary of an export: {error}"
+        ) from None
+    if version != EXPORT_VERSION:
+        raise InputError(
+            f"{folder} was exported by ecg_keras {summary['ecg_keras']} as "
+            f"version {version}; this one reads version {EXPORT_VERSION}. "
+            "Install that version, or export the model again"
+        )
+    found = (folder / EXPORT_FILE).stat().st_size
+    if found != n_bytes:
+        raise InputError(
+            f"{folder / EXPORT_FILE} has {found} bytes, expected {n_bytes}: "
+            "it is incomplete"
+        )
+
+
+def _load_model(file):
+    # keras-hub registers the layers of its backbones when it is imported.
+    import keras_hub  # noqa: F401
+
+    try:
+        # Keras's safe mode stays on: a file cannot bring code.
+        model = keras.models.load_model(file, compile=False, safe_mode=True)
+    except (
+        ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile,
+    ) as error:  # fmt: skip
+        raise InputError(
+            f"{file} is no model that can be read: {error}"
+        ) from error
+    if len(model.inputs) != 1 or model.output_shape[-2:] != (12, 5000):
+        raise InputError(
+            f"{file} is no model of this package. Expected an image to "
+            f"signals (12, 5000). Received: {model.output_shape}"
+        )
+    return model

@@ -88,13 +88,14 @@ def print_summary(rows):
         print(f"  {name:{width}}  {text}")
 
 
-def software():
-    """A line with the versions that decide what a run does."""
-    return (
-        f"ecg_keras {__version__}, keras {keras.version()} on "
-        f"{keras.backend.backend()}, dtype policy "
-        f"{keras.config.dtype_policy().name}"
-    )
+def environment():
+    """What decides what a run does beside its config, for its folder."""
+    return {
+        "ecg_keras": __version__,
+        "keras": keras.version(),
+        "backend": keras.backend.backend(),
+        "dtype_policy": keras.config.dtype_policy().name,
+    }
 
 
 def describe_model(model):

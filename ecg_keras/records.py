@@ -89,10 +89,10 @@ def read_records(data_dir, image_types=("0001",), on_bad=None):
             f"Received: {sorted(image_types)}"
         )
     path = data_dir / "train.csv"
-    table = _read_csv(path, ("id", "fs", "sig_len"))
-    _check_unique(path, table["id"])
-    rates = _whole_numbers(path, table, "fs")
-    lengths = _whole_numbers(path, table, "sig_len")
+    table = read_csv(path, ("id", "fs", "sig_len"))
+    check_unique(path, table["id"])
+    rates = whole_numbers(path, table, "fs")
+    lengths = whole_numbers(path, table, "sig_len")
     records = []
     for record_id, rate_hz, n_samples in zip(
         table["id"], rates, lengths, strict=True
@@ -152,7 +152,7 @@ def read_table(path, n_samples=None):
         InputError: missing or empty file or column, a cell that is no number,
             or another number of rows. Says which.
     """
-    table = _read_csv(path, LEADS)
+    table = read_csv(path, LEADS)
     for lead in LEADS:
         numbers = pd.to_numeric(table[lead], errors="coerce")
         wrong = numbers.isna() & table[lead].notna() | np.isinf(numbers)
@@ -241,7 +241,7 @@ def _existing(path, record_id):
     return path
 
 
-def _read_csv(path, columns):
+def read_csv(path, columns):
     """A csv with at least these columns; ids stay text, as they are written."""
     try:
         table = pd.read_csv(path, dtype={"id": str, "lead": str})
@@ -262,7 +262,8 @@ def _read_csv(path, columns):
     return table
 
 
-def _whole_numbers(path, table, column):
+def whole_numbers(path, table, column):
+    """A column of whole numbers above 0; an InputError names the others."""
     numbers = pd.to_numeric(table[column], errors="coerce")
     wrong = ~(numbers > 0) | (numbers % 1 != 0) | np.isinf(numbers)
     if wrong.any():
@@ -274,7 +275,8 @@ def _whole_numbers(path, table, column):
     return numbers.astype(int)
 
 
-def _check_unique(path, names):
+def check_unique(path, names):
+    """Refuse a column of names with gaps or repetitions."""
     if names.isna().any():
         raise InputError(
             f"{path}: row {int(np.argmax(names.isna()))} has no id"

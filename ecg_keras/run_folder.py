@@ -1,5 +1,7 @@
 """What a run leaves on disk, and how it is picked up again.
 
+    config.json                                  the settings
+    environment.json                             versions, backend
     split.json                                   ids trained on and validated
     history.csv                                  the logs, one row an epoch
     best_model.keras                             without the optimizer

@@ -17,7 +17,7 @@ from ecg_keras.callbacks import (
     StopOnNaN,
     Validation,
 )
-from ecg_keras.config import save_json
+from ecg_keras.config import save_json, write_json
 from ecg_keras.errors import InputError, is_disk_full, is_out_of_memory
 from ecg_keras.losses import SignalLoss, snr_db
 from ecg_keras.models.regressor import build_regressor
@@ -118,7 +118,7 @@ def _train(config):
         cache_bytes,
     )
     preflight.print_summary([
-        ("software", preflight.software()),
+        *preflight.environment().items(),
         ("devices", devices),
         ("data", f"{config.data_dir}, image types {' '.join(config.images)}"),
         ("records", f"{len(training)} training, {len(validation)} validation"),
@@ -137,6 +137,7 @@ def _train(config):
         print(f"  left out    {record_id}: {message}")
     steps_per_epoch(pages["training"], config.batch_size)
     save_json(config, run_dir / "config.json")
+    write_json(preflight.environment(), run_dir / "environment.json")
     write_split(run_dir, training, validation)
 
     history = _fit(model, pages, config, run_dir)

@@ -142,8 +142,12 @@ def test_an_image_of_20000_by_20000_px_is_refused_undecoded(tmp_path):
         read_image(path)
 
 
-def _area_weights(old, new):
-    """Share of each old pixel in each new one, from the overlap of both."""
+def _weights(old, new):
+    """Share of each old pixel in each new one: by area, or linear to grow."""
+    if new > old:
+        centres = (np.arange(new)[:, None] + 0.5) * old / new - 0.5
+        centres = np.clip(centres, 0, old - 1)
+        return np.maximum(1 - np.abs(centres - np.arange(old)), 0)
     left = np.arange(new)[:, None] * old / new
     overlap = np.minimum(left + old / new, np.arange(old) + 1) - np.maximum(
         left, np.arange(old)
@@ -154,9 +158,9 @@ def _area_weights(old, new):
 @pytest.mark.parametrize(
     "size", [(8, 10), (7, 9), (24, 30), (40, 50), (15, 53), (53, 15)]
 )
-def test_resize_averages_areas(size):
+def test_resize_averages_areas_and_interpolates_to_grow(size):
     image = np.random.default_rng(0).random((24, 30, 3)).astype(np.float32)
-    rows, columns = _area_weights(24, size[0]), _area_weights(30, size[1])
+    rows, columns = _weights(24, size[0]), _weights(30, size[1])
     expected = np.einsum("yh,hwc,xw->yxc", rows, image, columns)
     np.testing.assert_allclose(resize(image, *size), expected, atol=1e-5)
 

@@ -14,18 +14,19 @@ LEVELS = {
     0: {"errors", "files", "version", "leads"},
     0.5: {"paper", "config", "images", "resampling"},
     1: {"records", "synthesis", "losses", "metrics", "page_cache"},
-    1.8: {"page_drawing", "run_folder"},
+    1.8: {"page_drawing", "run_folder", "signal_files"},
     2: {"rendering", "degradation", "models.backbone"},
     2.5: {"rendered_folder"},
     3: {"pipeline", "datasets", "models"},
     3.5: {"callbacks", "preflight", "demo", "train_config"},
-    4: {"training", "inference", "exporting"},
-    5: {"evaluation"},
+    4: {"training", "inference", "running"},
+    4.5: {"converting"},
+    5: {"evaluation", "exporting", "digitizing", "submitting"},
 }
 # Leaves may import levels 0 and 1, and anything above 1 may import them.
 LEAVES = {"submission", "plotting"}
 TOP = {"", "__main__"}
-USES_TENSORFLOW = ("pipeline", "datasets", "exporting")
+USES_TENSORFLOW = ("pipeline", "datasets", "converting")
 
 
 def _module(path):

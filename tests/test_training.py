@@ -90,7 +90,7 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_would(config, tmp_path):
 def test_a_run_leaves_all_that_is_promised(config, capsys):
     run_dir = training.train(config)
     for name in (
-        "config.json", "split.json", "history.csv", "best_model.keras",
+        "config.json", "environment.json", "split.json", "history.csv", "best_model.keras",
         "training_curves.png", "checkpoints/epoch_0003/state.json",
     ):  # fmt: skip
         assert (run_dir / name).stat().st_size > 0, name
@@ -124,7 +124,7 @@ def test_val_snr_and_score_are_those_of_the_saved_model(config):
     history = pd.read_csv(run_dir / "history.csv")
     best = history["val_competition_snr"][history["val_snr"].argmax()]
     table = evaluate(
-        EvaluateConfig(str(run_dir), config.data_dir, split="validation")
+        EvaluateConfig((str(run_dir),), config.data_dir, split="validation")
     )
     assert table.loc["all images", "model"] == pytest.approx(best, abs=1e-3)
 

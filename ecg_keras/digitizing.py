@@ -1,0 +1,141 @@
+"""Images to files of signals: the `digitize` command."""
+
+import collections
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ecg_keras.config import positional, setting
+from ecg_keras.errors import InputError
+from ecg_keras.images import read_image
+from ecg_keras.inference import load
+from ecg_keras.leads import RATE_HZ
+from ecg_keras.plotting import plot_signals
+from ecg_keras.signal_files import FORMATS, signals_table, write_signals
+
+BATCH_SIZE = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class DigitizeConfig:
+    """Settings of `python -m ecg_keras digitize`."""
+
+    images: tuple[str, ...] = positional("image files", metavar="IMAGE")
+    model: tuple[str, ...] = setting(
+        (), "run, export or .keras file; several are averaged", metavar="M"
+    )
+    output_dir: str | None = setting(None, "folder for the files")
+    rate_hz: int = setting(RATE_HZ, "samples a second of the tables")
+    format: tuple[str, ...] = setting(
+        ("csv",), "kinds of files to write", choices=FORMATS
+    )
+    picture: bool = setting(
+        True, "also write a picture of the page and what was found"
+    )
+    average_images: bool = setting(
+        False, "the images show one record: average what they give"
+    )
+    skip_bad_images: bool = setting(
+        False, "report images that cannot be read and go on without them"
+    )
+    overwrite: bool = setting(False, "replace files that are there already")
+
+
+def digitize(config):
+    """Write the signals of some images.
+
+    Args:
+        config: a `DigitizeConfig`. For each image `<stem>.csv` and `<stem>.png`
+            are written, for `average_images` those of the first.
+
+    Returns:
+        list of the stems written.
+
+    Raises:
+        InputError: a setting, a model or an image is no good.
+    """
+    output_dir = _check(config)
+    predictor = load(config.model)
+    if config.average_images:
+        batches = [config.images]
+    else:
+        starts = range(0, len(config.images), BATCH_SIZE)
+        batches = [config.images[i : i + BATCH_SIZE] for i in starts]
+    written, bad = [], {}
+    with tqdm(total=len(config.images), desc="digitizing") as bar:
+        for names in batches:
+            images = {}
+            for name in names:
+                try:
+                    images[name] = read_image(name)
+                except InputError as error:
+                    if not config.skip_bad_images:
+                        raise
+                    bad[name] = error
+            if images:
+                found = predictor.predict(list(images.values()), BATCH_SIZE)
+                if config.average_images:
+                    found = found.mean(axis=0, keepdims=True)
+                for signals_mv, (name, image) in zip(
+                    found, images.items(), strict=False
+                ):
+                    _write(output_dir, name, image, signals_mv, config)
+                    written.append(Path(name).stem)
+            bar.update(len(names))
+    print(f"wrote {', '.join(config.format)} of {len(written)} to {output_dir}")
+    for error in bad.values():
+        print(f"left out: {error}")
+    if not written:
+        raise InputError("none of the images could be read")
+    return written
+
+
+def _write(output_dir, name, image, signals_mv, config):
+    stem = Path(name).stem
+    if not np.isfinite(signals_mv).all():
+        raise InputError(f"{name}: the model's answer is not finite")
+    table = signals_table(signals_mv, config.rate_hz)
+    if config.picture:
+        plot_signals(
+            output_dir / f"{stem}.png",
+            signals_table(signals_mv).to_numpy()[:, 1:].T,
+            title=stem,
+            image=image,
+        )
+    for file_format in config.format:
+        write_signals(output_dir / stem, table, file_format)
+
+
+def _check(config):
+    if not config.model:
+        raise InputError(
+            "--model is missing: a run, an export or a .keras file"
+        )
+    if not config.output_dir:
+        raise InputError("--output-dir is missing: the folder for the files")
+    if config.rate_hz < 50:
+        raise InputError(
+            f"expected --rate-hz of 50 or more. Received: {config.rate_hz}"
+        )
+    output_dir = Path(config.output_dir)
+    if output_dir.is_file():
+        raise InputError(f"{output_dir} is a file; expected a folder")
+    stems = collections.defaultdict(list)
+    for name in config.images:
+        stems[Path(name).stem].append(name)
+    for stem, names in stems.items():
+        if len(names) > 1 and not config.average_images:
+            raise InputError(
+                f"{' and '.join(names)} would both be written to {stem}.csv; "
+                "digitize them into different folders"
+            )
+        for suffix in (".csv", ".parquet", "_wfdb", ".png"):
+            path = output_dir / (stem + suffix)
+            if path.exists() and not config.overwrite:
+                raise InputError(
+                    f"{path} exists; give another --output-dir, or --overwrite"
+                )
+    output_dir.mkdir(parents=True, exist_ok=True)
+    return output_dir

@@ -1,0 +1,21 @@
+"""Export a trained model for inference elsewhere.
+
+    python export.py --model RUN_OR_KERAS_FILE --output-dir DIR
+
+writes a .keras file without the optimizer, a SavedModel that TensorFlow loads
+without Keras, and a summary; each is compared with the model it came from.
+"""
+
+import sys
+
+from ecg_keras.config import parse_flags, run_command
+
+
+def main():
+    from ecg_keras.exporting import ExportConfig, export
+
+    export(parse_flags(ExportConfig, __doc__))
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
