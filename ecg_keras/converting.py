@@ -10,6 +10,7 @@ and is slow on a CPU, torch makes none, and only JAX makes good ONNX.
 
 import argparse
 import sys
+from pathlib import Path
 
 import keras
 
@@ -113,6 +114,8 @@ def write_onnx(predictor, path, half=False):
         path, format="onnx", verbose=False, input_signature=[signature]
     )
     graph = onnx.load(path)
+    # Weights go into the one file, not into a neighbour of it.
+    Path(f"{path}.data").unlink(missing_ok=True)
     [output] = graph.graph.output
     old_name, output.name = output.name, OUTPUT_NAME
     for node in graph.graph.node:

@@ -90,7 +90,8 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_would(config, tmp_path):
 def test_a_run_leaves_all_that_is_promised(config, capsys):
     run_dir = training.train(config)
     for name in (
-        "config.json", "environment.json", "split.json", "history.csv", "best_model.keras",
+        "config.json", "environment.json", "split.json", "history.csv",
+        "best_model.keras",
         "training_curves.png", "checkpoints/epoch_0003/state.json",
     ):  # fmt: skip
         assert (run_dir / name).stat().st_size > 0, name
