@@ -12,7 +12,7 @@ from ecg_keras.resampling import from_grid
 
 FORMATS = ("csv", "parquet", "wfdb")
 TIME_COLUMN = "time_s"
-# WFDB: 16 bits, 1 uV a step, up to +-32 mV.
+# WFDB: 1 uV a step, in 32 bits.
 WFDB_GAIN_PER_MV = 1000
 
 
@@ -83,7 +83,7 @@ def _write_wfdb(path, table):
             units=["mV"] * len(LEADS),
             sig_name=list(LEADS),
             p_signal=table[list(LEADS)].to_numpy(np.float64),
-            fmt=["16"] * len(LEADS),
+            fmt=["32"] * len(LEADS),
             adc_gain=[WFDB_GAIN_PER_MV] * len(LEADS),
             baseline=[0] * len(LEADS),
             write_dir=str(partial),

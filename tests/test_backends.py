@@ -5,12 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
-from ecg_keras.models.regressor import build_regressor
 from tests.backend_run import cases
+from tests.models import build_tiny
 from tests.test_losses import numpy_loss
 
 BACKENDS = ("jax", "torch", "tensorflow")
@@ -19,19 +18,8 @@ BACKENDS = ("jax", "torch", "tensorflow")
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """What each backend computed, from one model file."""
-    from ecg_keras.models.backbone import ENCODERS
-    from tests.tiny import TINY_ENCODER
-
     folder = tmp_path_factory.mktemp("backends")
-    keras.utils.set_random_seed(0)
-    ENCODERS["tiny"] = TINY_ENCODER
-    try:
-        model = build_regressor((40, 50), "tiny", "none", (8,))
-    finally:
-        del ENCODERS["tiny"]
-    for variable in model.trainable_variables:
-        # Untrained models answer almost nothing: too easy to agree on.
-        variable.assign(variable.value * 2 + 0.05)
+    model = build_tiny()
     model.save(folder / "model.keras")
     found = {}
     for backend in BACKENDS:
