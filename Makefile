@@ -13,7 +13,7 @@ train: .venv/installed
 	$(BIN)/python train.py $(ARGS)
 
 test: .venv/installed-dev lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
