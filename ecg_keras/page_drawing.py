@@ -46,52 +46,60 @@ class Canvas:
         self._pixels = np.asarray(self._renderer.buffer_rgba())
         cv2.cvtColor(background, cv2.COLOR_RGB2RGBA, dst=self._pixels)
 
-    def line(self, x_px, y_px, width_px, grey):
+    def line(self, x_px, y_px, width_px, ink):
         """Draw a polyline.
 
         Args:
             x_px, y_px: (n,) page coordinates.
             width_px: of the line.
-            grey: 0 (black) to 1.
+            ink: grey or RGB, 0 (black) to 1.
         """
-        pen = self._pen(grey)
+        pen = self._pen(ink)
         pen.set_linewidth(width_px * POINTS_PER_INCH / DPI)
         # Matplotlib counts y from the bottom.
         points = np.column_stack([x_px, self._height_px - np.asarray(y_px)])
         self._renderer.draw_path(pen, Path(points), IdentityTransform())
 
-    def text(self, x_px, y_px, text):
-        """Write black text; its base line starts at x, y."""
-        self._renderer.draw_text(self._pen(0), x_px, y_px, text, FONT, 0)
+    def text(self, x_px, y_px, text, font=FONT, ink=0.0):
+        """Write text; its base line starts at x, y."""
+        self._renderer.draw_text(self._pen(ink), x_px, y_px, text, font, 0)
 
     def image(self):
         """The page as it is now, (H, W, 3) uint8."""
         return cv2.cvtColor(self._pixels, cv2.COLOR_RGBA2RGB)
 
-    def _pen(self, grey):
+    def _pen(self, ink):
         pen = self._renderer.new_gc()
-        pen.set_foreground((grey, grey, grey))
+        pen.set_foreground(ink if isinstance(ink, tuple) else (ink,) * 3)
         pen.set_joinstyle("round")
         pen.set_capstyle("projecting")
         return pen
 
 
-@functools.cache
-def blank_page():
+@functools.lru_cache(maxsize=4)
+def blank_page(coarse_colour=COARSE_COLOUR, fine_colour=FINE_COLOUR):
     """The paper with its grid and frame, (1700, 2200, 3) uint8, read-only.
 
     Fine lines are drawn over the vertical coarse ones, which therefore look
     dashed; horizontal coarse lines are drawn last and are whole.
+
+    Args:
+        coarse_colour, fine_colour: RGB of the 5 mm and the 1 mm lines; None
+            for no such lines.
     """
     coarse_x, coarse_y = _grid_lines(COARSE_GRID_MM)
     fine_x, fine_y = _grid_lines(FINE_GRID_MM)
     fine_x, fine_y = fine_x - coarse_x, fine_y - coarse_y
     page = np.full((PAGE_HEIGHT_PX, PAGE_WIDTH_PX, 3), 255, np.uint8)
     across = page.swapaxes(0, 1)
-    _draw_grid(across, coarse_x, COARSE_COLOUR)
-    _draw_grid(across, fine_x, FINE_COLOUR)
-    _draw_grid(page, fine_y, FINE_COLOUR)
-    _draw_grid(page, coarse_y, COARSE_COLOUR)
+    for target, lines, colour in (
+        (across, coarse_x, coarse_colour),
+        (across, fine_x, fine_colour),
+        (page, fine_y, fine_colour),
+        (page, coarse_y, coarse_colour),
+    ):
+        if colour is not None:
+            _draw_grid(target, lines, colour)
     for depth, shade in enumerate(FRAME_SHADES):
         for line in (
             page[depth],

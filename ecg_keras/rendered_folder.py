@@ -2,15 +2,15 @@
 
 output_dir/train.csv                   id, fs, sig_len; written last
 output_dir/train/{id}/{id}.csv         mV; what the page shows, no more
-output_dir/train/{id}/{id}-0001.png
-output_dir/sources.csv                 id, and where its signals come from
+output_dir/train/{id}/{id}-{type}.png
+output_dir/train/{id}/{id}-{type}.json where its pixels lie on the page
+output_dir/sources.csv                 id, source of the signals, layout
 """
 
 import concurrent.futures
 import dataclasses
 import multiprocessing
 import os
-import zipfile
 from pathlib import Path
 
 import cv2
@@ -18,14 +18,17 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ecg_keras.config import load_json, save_json, setting
+from ecg_keras.config import load_json, save_json, setting, write_json
+from ecg_keras.degradation import degrade
 from ecg_keras.errors import InputError
 from ecg_keras.files import replacing
-from ecg_keras.leads import DURATION_S, LEADS, N_LEADS, N_SAMPLES
-from ecg_keras.records import write_table
-from ecg_keras.rendering import MAX_INK_GREY, Header, render_page
+from ecg_keras.leads import DURATION_S
+from ecg_keras.records import ALL_TYPES, IMAGE_TYPES, write_table
+from ecg_keras.rendering import MAX_INK_GREY, Header, Style, render_page
 from ecg_keras.resampling import from_grid
+from ecg_keras.signal_files import read_signals_file
 from ecg_keras.synthesis import simulate
+from ecg_keras.variety import style_of
 
 RATES_HZ = (250, 256, 500, 512, 1000, 1025)
 # Decimals of mV in a csv: the page is drawn from what the csv says.
@@ -34,8 +37,12 @@ TABLE_DECIMALS = 3
 PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 SETTINGS_FILE = "render.json"
 SIMULATED = "simulated"
+VARIETIES = ("off", "looks", "layouts")
+# With variety, voltages differ by this deviation of their logarithm: traces of
+# neighbouring rows then cross more often.
+AMPLITUDE_SPREAD = 0.35
 # Where a seed is used for more than one purpose.
-_ORDER, _IDS, _RECORD = range(3)
+_ORDER, _IDS, _RECORD, _STYLE, _PICTURE = range(5)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +59,19 @@ class RenderConfig:
     fs: tuple[int, ...] = setting(
         RATES_HZ, "rates in Hz; each record has one of them", metavar="HZ"
     )
-    seed: int = setting(0, "seed of signals, rates and headers")
+    types: tuple[str, ...] = setting(
+        ("0001",), "image types to draw, or all", metavar="TYPE"
+    )
+    variety: str = setting(
+        "off",
+        "looks: other grids, fonts, lines and marks than the competition's; "
+        "layouts: other arrangements of the leads as well",
+        choices=VARIETIES,
+    )
+    maps: bool = setting(
+        False, "also write where each image's pixels lie on the page, as JSON"
+    )
+    seed: int = setting(0, "seed of all that is random")
 
 
 def render_dataset(config):
@@ -87,15 +106,17 @@ def render_dataset(config):
     ]
     # Spawned processes: a fork of a process with JAX's threads may hang.
     spawn = multiprocessing.get_context("spawn")
-    rates_hz = []
+    written = []
     with concurrent.futures.ProcessPoolExecutor(
         min(os.cpu_count(), len(jobs)), spawn
     ) as pool:
         done = pool.map(_write_record, jobs, chunksize=4)
-        for rate_hz in tqdm(done, "drawing pages", len(jobs)):
-            rates_hz.append(rate_hz)
+        for record in tqdm(done, "drawing pages", len(jobs)):
+            written.append(record)
+    rates_hz, layouts = zip(*written, strict=True)
     _write_csv(
-        output_dir / "sources.csv", pd.DataFrame({"id": ids, "source": sources})
+        output_dir / "sources.csv",
+        pd.DataFrame({"id": ids, "source": sources, "layout": layouts}),
     )
     lengths = [round(DURATION_S * rate) for rate in rates_hz]
     _write_csv(
@@ -105,59 +126,18 @@ def render_dataset(config):
     print(f"wrote {len(ids)} records to {output_dir}")
 
 
-def read_signals_file(path):
-    """Read an npz file of signals.
-
-    Args:
-        path: file with `ids` (n,), `leads` (12,), in any order, and
-            `signals_uv` or `signals_mv` (n, 12, 5000) at 500 Hz.
-
-    Returns:
-        (list of n ids as str, (n, 12, 5000) float32 mV in the order of LEADS).
-
-    Raises:
-        InputError: names the file, the value and what was expected.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            arrays = dict(arrays)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is no npz file: {error}") from None
-    units = [name for name in ("signals_mv", "signals_uv") if name in arrays]
-    if not units or not {"ids", "leads"} <= set(arrays):
-        raise InputError(
-            f"{path}: expected arrays ids, leads, and signals_uv or "
-            f"signals_mv. Received: {sorted(arrays)}"
-        )
-    ids = [str(name) for name in arrays["ids"]]
-    leads = [str(name) for name in arrays["leads"]]
-    if sorted(leads) != sorted(LEADS):
-        raise InputError(f"{path}: expected leads {LEADS}. Received: {leads}")
-    signals_mv = arrays[units[0]].astype(np.float32)
-    if units[0] == "signals_uv":
-        signals_mv /= 1000
-    expected = (len(ids), N_LEADS, N_SAMPLES)
-    if signals_mv.shape != expected:
-        raise InputError(
-            f"{path}: expected {units[0]} of shape {expected}. Received: "
-            f"{signals_mv.shape}"
-        )
-    bad = ~np.isfinite(signals_mv).all(axis=(1, 2))
-    if bad.any():
-        raise InputError(
-            f"{path}: the signals of {ids[int(np.argmax(bad))]} are not finite"
-        )
-    return ids, signals_mv[:, [leads.index(lead) for lead in LEADS]]
-
-
 def _check(config):
     if not config.output_dir:
         raise InputError("--output-dir is missing: the folder to write")
     if config.records < 1:
         raise InputError(
             f"expected --records of 1 or more. Received: {config.records}"
+        )
+    unknown = set(config.types) - {*IMAGE_TYPES, ALL_TYPES}
+    if unknown or not config.types:
+        raise InputError(
+            f"expected --types from {[*IMAGE_TYPES, ALL_TYPES]}. Received: "
+            f"{sorted(config.types)}"
         )
     slow = [rate for rate in config.fs if rate < 50]
     if slow or not config.fs:
@@ -191,28 +171,58 @@ def _ids(config):
 
 
 def _write_record(job):
-    """Draw and write one record; returns its rate in Hz."""
+    """Draw and write one record; returns its (rate in Hz, layout's name)."""
     output_dir, record_id, config, index, signals_mv = job
     rng = np.random.default_rng([config.seed, _RECORD, index])
     cv2.setNumThreads(1)
     rate_hz = int(rng.choice(config.fs))
+    style = Style(ink=float(rng.uniform(0, MAX_INK_GREY)))
+    amplitude = 1.0
+    if config.variety != "off":
+        looks = np.random.default_rng([config.seed, _STYLE, index])
+        style = style_of(looks, other_layouts=config.variety == "layouts")
+        amplitude = np.exp(looks.normal(0, AMPLITUDE_SPREAD))
+    result = rate_hz, style.layout.name
     folder = output_dir / "train" / record_id
-    image_path = folder / f"{record_id}-0001.png"
-    if image_path.exists():  # It is written after the csv.
-        return rate_hz
+    names = {kind: folder / f"{record_id}-{kind}.png" for kind in types(config)}
+    missing = [kind for kind, path in names.items() if not path.exists()]
+    if not missing:  # Images are written after the csv.
+        return result
     if signals_mv is None:
         signals_mv = simulate(rng)
-    table_mv = np.round(from_grid(signals_mv, rate_hz), TABLE_DECIMALS)
-    page = render_page(
-        table_mv, rate_hz, _header(rng), rng.uniform(0, MAX_INK_GREY)
+    table_mv = from_grid(
+        signals_mv * amplitude, rate_hz, stretch=style.layout.stretch
     )
+    table_mv = np.round(table_mv, TABLE_DECIMALS)
+    page = render_page(table_mv, rate_hz, _header(rng), style)
     write_table(folder / f"{record_id}.csv", table_mv)
-    with replacing(image_path) as partial:
+    for kind in missing:
+        place = IMAGE_TYPES.index(kind)
+        picture, page_map = degrade(
+            page,
+            kind,
+            np.random.default_rng([config.seed, _PICTURE, index, place]),
+        )
+        if config.maps:
+            layout = {"layout": dataclasses.asdict(style.layout)}
+            write_json(
+                page_map.to_dict() | layout, names[kind].with_suffix(".json")
+            )
+        _write_png(names[kind], picture)
+    return result
+
+
+def types(config):
+    """The image types that a `RenderConfig` asks for."""
+    return IMAGE_TYPES if ALL_TYPES in config.types else config.types
+
+
+def _write_png(path, picture):
+    with replacing(path) as partial:
         if not cv2.imwrite(
-            str(partial), cv2.cvtColor(page, cv2.COLOR_RGB2BGR), PNG_OPTIONS
+            str(partial), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), PNG_OPTIONS
         ):
             raise OSError(f"{partial} could not be written")
-    return rate_hz
 
 
 def _header(rng):

@@ -67,7 +67,7 @@ def to_grid(table_mv, rate_hz):
     return signals, printed
 
 
-def from_grid(signals_mv, rate_hz, like=None):
+def from_grid(signals_mv, rate_hz, like=None, stretch=printed_stretch):
     """Signals on the 500 Hz grid to a record's table: the inverse of `to_grid`.
 
     Args:
@@ -75,7 +75,9 @@ def from_grid(signals_mv, rate_hz, like=None):
         rate_hz: samples a second of the table.
         like: a table (12, 10 x rate_hz) whose NaN decide what is printed.
             Files differ by a sample where a quarter is no whole number of
-            samples; by default boundaries are those of `printed_stretch`.
+            samples; by default boundaries are those of `stretch`.
+        stretch: (lead, n_samples) -> (start, stop) that the page prints;
+            `layouts.Layout.stretch` of another layout than the competition's.
 
     Returns:
         (12, 10 x rate_hz) float32, NaN where the page prints nothing.
@@ -83,16 +85,18 @@ def from_grid(signals_mv, rate_hz, like=None):
     n_samples = round(DURATION_S * rate_hz)
     table_mv = np.full((N_LEADS, n_samples), np.nan, np.float32)
     for index, lead in enumerate(LEADS):
-        start, stop = printed_stretch(lead, n_samples)
+        start, stop = stretch(lead, n_samples)
         if like is not None:
             start, stop = finite_stretch(like[index], lead)
         table_mv[index, start:stop] = lead_rows(
-            signals_mv, lead, rate_hz, stop - start, start
+            signals_mv, lead, rate_hz, stop - start, start, stretch
         )
     return table_mv
 
 
-def lead_rows(signals_mv, lead, rate_hz, n_rows, start=None):
+def lead_rows(
+    signals_mv, lead, rate_hz, n_rows, start=None, stretch=printed_stretch
+):
     """A lead as a table lists it: `n_rows` samples from where it is printed.
 
     Args:
@@ -101,7 +105,8 @@ def lead_rows(signals_mv, lead, rate_hz, n_rows, start=None):
         rate_hz: samples a second asked for.
         n_rows: number of samples asked for.
         start: index at `rate_hz` of the first of them; by default that of
-            `printed_stretch`.
+            `stretch`.
+        stretch: see `from_grid`.
 
     Returns:
         (n_rows,) float32 mV.
@@ -114,12 +119,12 @@ def lead_rows(signals_mv, lead, rate_hz, n_rows, start=None):
             f"Expected `signals_mv` of shape {(N_LEADS, N_SAMPLES)}. "
             f"Received: shape {np.shape(signals_mv)}"
         )
-    first, last = printed_stretch(lead)
+    first, last = stretch(lead, N_SAMPLES)
     if start is None:
-        start, _ = printed_stretch(lead, round(DURATION_S * rate_hz))
-    stretch = np.asarray(signals_mv)[LEADS.index(lead), first:last]
+        start, _ = stretch(lead, round(DURATION_S * rate_hz))
+    values = np.asarray(signals_mv)[LEADS.index(lead), first:last]
     offset_s = start / rate_hz - first / RATE_HZ
-    return resample(stretch, RATE_HZ, rate_hz, n_rows, offset_s).astype(
+    return resample(values, RATE_HZ, rate_hz, n_rows, offset_s).astype(
         np.float32
     )
 

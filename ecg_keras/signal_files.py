@@ -1,5 +1,6 @@
-"""Found signals to files: csv, Parquet, WFDB."""
+"""Files of signals: npz to read, csv, Parquet and WFDB to write."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +8,60 @@ import pandas as pd
 
 from ecg_keras.errors import InputError
 from ecg_keras.files import replacing
-from ecg_keras.leads import LEADS, RATE_HZ
+from ecg_keras.leads import LEADS, N_LEADS, N_SAMPLES, RATE_HZ
 from ecg_keras.resampling import from_grid
 
 FORMATS = ("csv", "parquet", "wfdb")
 TIME_COLUMN = "time_s"
 # WFDB: 1 uV a step, in 32 bits.
 WFDB_GAIN_PER_MV = 1000
+
+
+def read_signals_file(path):
+    """Read an npz file of signals.
+
+    Args:
+        path: file with `ids` (n,), `leads` (12,), in any order, and
+            `signals_uv` or `signals_mv` (n, 12, 5000) at 500 Hz.
+
+    Returns:
+        (list of n ids as str, (n, 12, 5000) float32 mV in the order of LEADS).
+
+    Raises:
+        InputError: names the file, the value and what was expected.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            arrays = dict(arrays)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is no npz file: {error}") from None
+    units = [name for name in ("signals_mv", "signals_uv") if name in arrays]
+    if not units or not {"ids", "leads"} <= set(arrays):
+        raise InputError(
+            f"{path}: expected arrays ids, leads, and signals_uv or "
+            f"signals_mv. Received: {sorted(arrays)}"
+        )
+    ids = [str(name) for name in arrays["ids"]]
+    leads = [str(name) for name in arrays["leads"]]
+    if sorted(leads) != sorted(LEADS):
+        raise InputError(f"{path}: expected leads {LEADS}. Received: {leads}")
+    signals_mv = arrays[units[0]].astype(np.float32)
+    if units[0] == "signals_uv":
+        signals_mv /= 1000
+    expected = (len(ids), N_LEADS, N_SAMPLES)
+    if signals_mv.shape != expected:
+        raise InputError(
+            f"{path}: expected {units[0]} of shape {expected}. Received: "
+            f"{signals_mv.shape}"
+        )
+    bad = ~np.isfinite(signals_mv).all(axis=(1, 2))
+    if bad.any():
+        raise InputError(
+            f"{path}: the signals of {ids[int(np.argmax(bad))]} are not finite"
+        )
+    return ids, signals_mv[:, [leads.index(lead) for lead in LEADS]]
 
 
 def signals_table(signals_mv, rate_hz=RATE_HZ):

@@ -25,7 +25,9 @@ def smooth_field(rng, height, width, cells, octaves=1):
         shape = [max(2, round(size * side / longest)) for side in
                  (height, width)]  # fmt: skip
         grid = rng.standard_normal(shape, np.float32) * weight
-        total += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
+        total += cv2.resize(
+            grid, (width, height), interpolation=cv2.INTER_CUBIC
+        )
         weight *= 0.6
     return total
 
@@ -48,7 +50,9 @@ def blend(page, colour, cover):
 
 def printed(page, rng, strength):
     """The page as a printer puts it on paper: softer, paler, another red."""
-    page = cv2.GaussianBlur(page, (0, 0), rng.uniform(0.3, 0.5 + 0.5 * strength))
+    page = cv2.GaussianBlur(
+        page, (0, 0), rng.uniform(0.3, 0.5 + 0.5 * strength)
+    )
     grey = page.mean(axis=2, dtype=np.float32, keepdims=True)
     saturation = rng.uniform(0.5, 1.15)
     black = rng.uniform(10, 30 + 50 * strength, (1, 1, 3))

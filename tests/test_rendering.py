@@ -12,13 +12,10 @@ from ecg_keras.images import read_image
 from ecg_keras.leads import LEADS, N_LEADS, N_SAMPLES, RATE_HZ, printed_mask
 from ecg_keras.page_drawing import blank_page
 from ecg_keras.records import read_records, read_signals, read_table
-from ecg_keras.rendered_folder import (
-    RenderConfig,
-    read_signals_file,
-    render_dataset,
-)
+from ecg_keras.rendered_folder import RenderConfig, render_dataset
 from ecg_keras.rendering import Header, render_page, trace_points
 from ecg_keras.resampling import from_grid
+from ecg_keras.signal_files import read_signals_file
 
 
 def _flat(level_mv, rate_hz=RATE_HZ):
