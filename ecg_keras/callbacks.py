@@ -1,6 +1,6 @@
 """What happens around an epoch that Keras's own callbacks do not do.
 
-Order matters: `Validation` first, because it adds val_* to the logs which all
+Order matters: `validation` first, because it adds val_* to the logs which all
 others read; `Checkpoints` last, because a checkpoint means that everything of
 its epoch is written.
 """
@@ -9,86 +9,14 @@ import math
 
 import keras
 import numpy as np
-from keras import ops
 
 from ecg_keras.errors import InputError
-from ecg_keras.losses import snr_db
-from ecg_keras.metrics import record_ratio, score_db
-from ecg_keras.pipeline import ordered_batches
 from ecg_keras.plotting import plot_curves, plot_signals
-from ecg_keras.records import read_table
-from ecg_keras.resampling import from_grid
 from ecg_keras.run_folder import (
     save_checkpoint,
     save_slim,
     write_history,
 )
-
-N_EXAMPLES = 3
-
-
-class Validation(keras.callbacks.Callback):
-    """Adds val_loss, val_snr and val_competition_snr to the epoch's logs.
-
-    One pass over the validation pages serves all three. Keras's own validation
-    would need a second one for the score, which is not a mean over samples.
-
-    Args:
-        pages: `pipeline.Pages`.
-        batch_size: images in a batch; the last one is filled up, as all
-            devices want an equal share of it.
-        loss: a keras loss, whose `call` gives a value for each record.
-        competition_every: epochs between two scores by the competition's
-            metric; NaN stands in the epochs between.
-    """
-
-    def __init__(self, pages, batch_size, loss, competition_every=1):
-        super().__init__()
-        self.pages = pages
-        self.batch_size = batch_size
-        self.loss = loss
-        self.competition_every = competition_every
-        # (record id, target, prediction) of a few pages, for pictures.
-        self.examples = []
-        self._tables = {}
-
-    def on_epoch_end(self, epoch, logs=None):
-        losses, snrs, ratios, self.examples = [], [], [], []
-        scored = (epoch + 1) % self.competition_every == 0
-        for images, targets in ordered_batches(self.pages, self.batch_size):
-            images, targets = images.numpy(), targets.numpy()
-            predictions = self._predict(images)
-            losses += _floats(self.loss.call(targets, predictions))
-            snrs += _floats(snr_db(targets, predictions))
-            first = len(losses) - len(images)
-            for offset, prediction in enumerate(predictions):
-                index = first + offset
-                if scored:
-                    ratios.append(self._ratio(index, prediction))
-                if index < N_EXAMPLES:
-                    record = self.pages.record_of_image[index]
-                    self.examples.append((
-                        self.pages.records[record].id,
-                        targets[offset],
-                        prediction,
-                    ))  # fmt: skip
-        logs["val_loss"] = float(np.mean(losses))
-        logs["val_snr"] = float(np.mean(snrs))
-        logs["val_competition_snr"] = score_db(ratios) if scored else math.nan
-
-    def _predict(self, images):
-        missing = self.batch_size - len(images)
-        padded = np.pad(images, [(0, missing), *[(0, 0)] * 3], mode="edge")
-        return self.model.predict_on_batch(padded)[: len(images)]
-
-    def _ratio(self, index, prediction):
-        record = self.pages.records[self.pages.record_of_image[index]]
-        if record.id not in self._tables:
-            table_mv = read_table(record.signals_path, record.n_samples)
-            self._tables[record.id] = table_mv.astype(np.float32)
-        table_mv = self._tables[record.id]
-        found_mv = from_grid(prediction, record.rate_hz, like=table_mv)
-        return record_ratio(table_mv, found_mv, record.rate_hz)
 
 
 class StopOnNaN(keras.callbacks.Callback):
@@ -133,22 +61,23 @@ class Replay(keras.callbacks.Callback):
     """Shows past epochs to callbacks that forget them when training begins.
 
     EarlyStopping and ReduceLROnPlateau count epochs; both start from nothing at
-    each `fit`. The learning rate, too, follows from the past alone.
+    each `fit`. A learning rate that they change follows from the past, too.
 
     Args:
         callbacks: the callbacks; they come before this one in the list.
         history: list of dicts of logs, one for each past epoch.
-        learning_rate: with which the run began.
+        learning_rate: with which the run began, if the callbacks change it.
     """
 
-    def __init__(self, callbacks, history, learning_rate):
+    def __init__(self, callbacks, history, learning_rate=None):
         super().__init__()
         self.callbacks = callbacks
         self.history = history
         self.learning_rate = learning_rate
 
     def on_train_begin(self, logs=None):
-        self.model.optimizer.learning_rate = self.learning_rate
+        if self.learning_rate is not None:
+            self.model.optimizer.learning_rate = self.learning_rate
         for callback in self.callbacks:
             verbose, callback.verbose = callback.verbose, 0
             for epoch, past in enumerate(self.history):
@@ -161,7 +90,7 @@ class BestModel(keras.callbacks.Callback):
 
     Args:
         run_dir: folder (pathlib.Path) for best_model.keras and predictions/.
-        validation: the `Validation` whose examples are drawn.
+        validation: the validation callback whose examples are drawn.
         history: list of dicts of logs, one for each past epoch.
     """
 
@@ -227,7 +156,3 @@ class Checkpoints(keras.callbacks.Callback):
             bool(self.model.stop_training),
             self.keep,
         )
-
-
-def _floats(values):
-    return ops.convert_to_numpy(values).astype(float).tolist()

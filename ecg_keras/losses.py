@@ -10,6 +10,9 @@ import math
 import keras
 from keras import ops
 
+from ecg_keras.readout import read_out
+from ecg_keras.strips import BIN_MV, N_BINS
+
 # Mean powers below (0.1 uV)^2 count as that: keeps the logarithm finite for
 # flat leads and perfect predictions, and changes a usual SNR by less than
 # 0.001 dB up to about 30 dB.
@@ -107,3 +110,96 @@ class SignalLoss(keras.losses.Loss):
     def get_config(self):
         weights = {"mse_weight": self.mse_weight, "snr_weight": self.snr_weight}
         return {**super().get_config(), **weights}
+
+
+@keras.saving.register_keras_serializable(package="ecg_keras")
+class TraceLoss(keras.losses.Loss):
+    """`SignalLoss` of the traces, and cross-entropy of their distributions.
+
+    Targets are (B, T) mV with NaN where there is no trace; predictions are
+    logits (B, N_BINS, T). Voltages beyond the strip are left out: no answer
+    would be right.
+
+    Args:
+        mse_weight, snr_weight: see `SignalLoss`; each strip is a record of one
+            lead.
+        trace_weight: weight of the cross-entropy to a Gaussian over the bins,
+            in nats.
+        target_bins: the Gaussian's deviation.
+    """
+
+    def __init__(
+        self,
+        mse_weight=0.5,
+        snr_weight=0.5,
+        trace_weight=10.0,
+        target_bins=0.8,
+        name="trace_loss",
+        **kwargs,
+    ):
+        super().__init__(name=name, **kwargs)
+        self.mse_weight = mse_weight
+        self.snr_weight = snr_weight
+        self.trace_weight = trace_weight
+        self.target_bins = target_bins
+
+    def call(self, y_true, y_pred):
+        y_true = within_strip(y_true)
+        found, _ = read_out(y_pred)
+        signal = SignalLoss(self.mse_weight, self.snr_weight).call(
+            y_true[:, None], found[:, None]
+        )
+        if not self.trace_weight:
+            return signal
+        entropy = trace_entropy(y_true, y_pred, self.target_bins)
+        return signal + self.trace_weight * entropy
+
+    def get_config(self):
+        own = {
+            "mse_weight": self.mse_weight,
+            "snr_weight": self.snr_weight,
+            "trace_weight": self.trace_weight,
+            "target_bins": self.target_bins,
+        }
+        return {**super().get_config(), **own}
+
+
+def within_strip(y_true):
+    """Traces (B, T) mV with NaN where they leave the strip."""
+    y_true = ops.cast(y_true, "float32")
+    reach_mv = N_BINS / 2 * BIN_MV
+    # A comparison with NaN is false, which keeps NaN.
+    outside = ops.abs(y_true) > reach_mv
+    return ops.where(outside, ops.full_like(y_true, math.nan), y_true)
+
+
+def trace_entropy(y_true, y_pred, target_bins):
+    """Cross-entropy of distributions to Gaussians around the true trace.
+
+    Args:
+        y_true: (B, T) mV, NaN where there is no trace.
+        y_pred: logits (B, N_BINS, T).
+        target_bins: deviation of the Gaussian, in bins.
+
+    Returns:
+        (B,) nats, the mean over the trace; 0 for a strip without one.
+    """
+    known = ops.logical_not(ops.isnan(y_true))
+    middle = (N_BINS - 1) / 2
+    level = ops.where(known, y_true, ops.zeros_like(y_true))
+    level = middle - level / BIN_MV
+    bins = ops.arange(N_BINS, dtype="float32")[None, :, None]
+    distance = (bins - level[:, None]) / target_bins
+    target = ops.softmax(-0.5 * ops.square(distance), axis=1)
+    share = ops.log_softmax(ops.cast(y_pred, "float32"), axis=1)
+    entropy = -ops.sum(target * share, axis=1)
+    known = ops.cast(known, "float32")
+    count = ops.maximum(ops.sum(known, axis=1), 1.0)
+    return ops.sum(entropy * known, axis=1) / count
+
+
+@keras.saving.register_keras_serializable(package="ecg_keras")
+def trace_snr_db(y_true, y_pred):
+    """`snr_db` of strips: (B, T) mV and logits (B, N_BINS, T) to (B,) dB."""
+    found, _ = read_out(y_pred)
+    return snr_db(within_strip(y_true)[:, None], found[:, None])

@@ -9,8 +9,11 @@ from ecg_keras.config import load_json, setting
 from ecg_keras.errors import InputError
 from ecg_keras.models.backbone import ENCODERS
 from ecg_keras.models.regressor import DROPOUT, HEAD_UNITS
+from ecg_keras.models.row_network import FILTERS, columns_multiple
+from ecg_keras.strips import STRIP_WIDTH
 
 KAGGLE_OUTPUT_DIR = "/kaggle/working"
+LEARNING_RATES = {"regressor": 1e-4, "tracer": 2e-3}
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 # What may change when a run is resumed: it decides where, not what.
 FREE_ON_RESUME = (
@@ -31,8 +34,16 @@ class TrainConfig:
     output_dir: str | None = setting(
         None, "new folder for the run (default: runs/<time>)"
     )
+    model: str = setting(
+        "regressor",
+        "regressor: the dense model, on whole pages; tracer: the network that "
+        "follows traces, on pages with maps",
+        choices=("regressor", "tracer"),
+    )
     encoder: str = setting(
-        "efficientnet_b2", "image encoder", choices=tuple(ENCODERS)
+        "efficientnet_b2",
+        "the regressor's image encoder",
+        choices=tuple(ENCODERS),
     )
     weights: str = setting(
         "imagenet", "imagenet, none, or the folder of a keras-hub preset"
@@ -48,7 +59,9 @@ class TrainConfig:
     )
     dropout: float = setting(DROPOUT, "dropout in the head")
     batch_size: int = setting(8, "images in a batch, over all devices")
-    learning_rate: float = setting(1e-4, "learning rate of AdamW")
+    learning_rate: float | None = setting(
+        None, "learning rate of AdamW (default: 1e-4; tracer 2e-3)"
+    )
     weight_decay: float = setting(1e-5, "weight decay of AdamW")
     epochs: int = setting(50, "most epochs")
     patience: int = setting(
@@ -56,6 +69,16 @@ class TrainConfig:
     )
     mse_weight: float = setting(0.5, "weight of the MSE in mV^2 in the loss")
     snr_weight: float = setting(0.5, "weight of the negative SNR in dB")
+    trace_weight: float = setting(
+        10.0, "tracer: weight of the traces' cross-entropy in the loss"
+    )
+    tracer_steps: int = setting(500, "tracer: batches in an epoch")
+    tracer_columns: int = setting(
+        512, "tracer: width of the parts of strips that it learns from"
+    )
+    tracer_filters: tuple[int, ...] = setting(
+        FILTERS, "tracer: channels at each scale"
+    )
     train_split: float = setting(0.85, "share of the records to train on")
     seed: int = setting(0, "seed of split, weights, order and augmentation")
     precision: str = setting(
@@ -93,7 +116,7 @@ def check_config(config):
         ("image_size", min(config.image_size) >= 32, "32 px or more"),
         ("dropout", 0 <= config.dropout < 1, "0 or more and less than 1"),
         ("batch_size", config.batch_size >= 1, "1 or more"),
-        ("learning_rate", config.learning_rate > 0, "more than 0"),
+        ("learning_rate", (config.learning_rate or 1) > 0, "more than 0"),
         ("weight_decay", config.weight_decay >= 0, "0 or more"),
         ("epochs", config.epochs >= 1, "1 or more"),
         ("patience", config.patience >= 1, "1 or more"),
@@ -107,6 +130,15 @@ def check_config(config):
         ("steps_per_execution", config.steps_per_execution >= 1, "1 or more"),
         ("competition_every", config.competition_every >= 1, "1 or more"),
         ("seed", config.seed >= 0, "0 or more"),
+        ("tracer_steps", config.tracer_steps >= 1, "1 or more"),
+        ("tracer_filters", len(config.tracer_filters) >= 2, "2 or more"),
+        (
+            "tracer_columns",
+            config.tracer_columns % columns_multiple(config.tracer_filters) == 0
+            and 0 < config.tracer_columns <= STRIP_WIDTH,
+            f"a multiple of {columns_multiple(config.tracer_filters)}, "
+            f"{STRIP_WIDTH} at most",
+        ),
     )
     for name, good, expected in checks:
         if not good:
@@ -123,8 +155,8 @@ def check_config(config):
             )
 
 
-def with_folders(config):
-    """The config with the folders filled in where they were left open."""
+def with_defaults(config):
+    """The config with what was left open filled in: folders, learning rate."""
     output_dir = config.output_dir
     if output_dir is None and on_kaggle():
         output_dir = KAGGLE_OUTPUT_DIR
@@ -135,6 +167,7 @@ def with_folders(config):
     cache_dir = config.cache_dir or Path(caches) / "ecg_keras"
     return dataclasses.replace(
         config,
+        learning_rate=config.learning_rate or LEARNING_RATES[config.model],
         output_dir=str(Path(output_dir).resolve()),
         cache_dir=str(Path(cache_dir).resolve()),
     )

@@ -15,18 +15,9 @@ from ecg_keras.callbacks import (
     Replay,
     SeedDropout,
     StopOnNaN,
-    Validation,
 )
 from ecg_keras.config import save_json, write_json
 from ecg_keras.errors import InputError, is_disk_full, is_out_of_memory
-from ecg_keras.losses import SignalLoss, snr_db
-from ecg_keras.models.regressor import build_regressor
-from ecg_keras.page_cache import cache_size_bytes
-from ecg_keras.pipeline import (
-    load_pages,
-    steps_per_epoch,
-    training_batches,
-)
 from ecg_keras.records import find_data_dir, read_records, split_records
 from ecg_keras.run_folder import (
     check_split,
@@ -38,12 +29,9 @@ from ecg_keras.train_config import (
     check_config,
     on_kaggle,
     resumed_config,
-    with_folders,
+    with_defaults,
 )
-
-# ReduceLROnPlateau on val_loss.
-PLATEAU_FACTOR = 0.5
-PLATEAU_PATIENCE = 5
+from ecg_keras.training_tasks import TASKS
 
 
 def train(config):
@@ -67,7 +55,7 @@ def train(config):
         config = resumed_config(config)
     else:
         shared = config.output_dir is None and on_kaggle()
-        config = with_folders(config)
+        config = with_defaults(config)
         preflight.check_output_dir(config.output_dir, shared)
         data_dir = find_data_dir(config.data_dir)
         if data_dir is None:
@@ -100,22 +88,14 @@ def _train(config):
     )
     if config.resume:
         check_split(run_dir, training, validation)
-    model = build_regressor(
-        config.image_size,
-        config.encoder,
-        config.weights if not config.resume else "none",
-        config.head_units,
-        config.dropout,
-    )
-    cache_bytes = cache_size_bytes(
-        [*training, *validation], config.image_size, config.cache_dir
-    )
+    task = TASKS[config.model](config)
+    model = task.build()
     disk = preflight.check_disk(
         model,
         run_dir,
         config.keep_checkpoints,
         config.cache_dir,
-        cache_bytes,
+        task.cache_bytes([*training, *validation]),
     )
     preflight.print_summary([
         *preflight.environment().items(),
@@ -123,43 +103,39 @@ def _train(config):
         ("data", f"{config.data_dir}, image types {' '.join(config.images)}"),
         ("records", f"{len(training)} training, {len(validation)} validation"),
         ("model", preflight.describe_model(model)),
-        ("weights", config.weights),
+        ("weights", task.weights),
         ("disk", disk),
         ("output", str(run_dir)),
     ])  # fmt: skip
 
-    pages = {}
-    for name, part in (("training", training), ("validation", validation)):
-        pages[name] = load_pages(
-            part, config.image_size, config.cache_dir, on_bad
-        )
+    task.load(training, validation, on_bad)
     for record_id, message in bad_records.items():
         print(f"  left out    {record_id}: {message}")
-    steps_per_epoch(pages["training"], config.batch_size)
     save_json(config, run_dir / "config.json")
     write_json(preflight.environment(), run_dir / "environment.json")
     write_split(run_dir, training, validation)
 
-    history = _fit(model, pages, config, run_dir)
+    history = _fit(model, task, run_dir)
     _report(history, config, run_dir)
     return run_dir
 
 
-def _fit(model, pages, config, run_dir):
+def _fit(model, task, run_dir):
     """Train from the last checkpoint, if any; returns the logs of all epochs.
 
     Training in two phases, with the encoder frozen and free, is two calls of
     `fit`; so is a run that was interrupted. `Replay` makes both seamless.
     """
+    config = task.config
     checkpoint = latest_checkpoint(run_dir / "checkpoints")
     done = checkpoint.epochs_done if checkpoint else 0
     stopped = checkpoint.stopped if checkpoint else False
     history = read_history(run_dir, done)
-    n_steps = steps_per_epoch(pages["training"], config.batch_size)
+    n_steps = task.steps_per_epoch()
     compiled_for = None
     if checkpoint:
         compiled_for = done - 1 < config.freeze_encoder_epochs
-        _compile(model, config, compiled_for)
+        task.compile(model, compiled_for)
         model.optimizer.build(model.trainable_variables)
         checkpoint.restore(model)
         print(f"going on after epoch {done} of {config.epochs}")
@@ -169,63 +145,40 @@ def _fit(model, pages, config, run_dir):
         if frozen:
             last = min(last, config.freeze_encoder_epochs)
         if compiled_for != frozen:
-            _compile(model, config, frozen)
+            task.compile(model, frozen)
             compiled_for = frozen
         model.fit(
-            training_batches(
-                pages["training"],
-                config.batch_size,
-                config.seed,
-                first_epoch=done,
-                augment=config.augment,
-            ),
+            task.batches(first_epoch=done),
             steps_per_epoch=n_steps,
             initial_epoch=done,
             epochs=last,
             shuffle=False,
-            callbacks=_callbacks(pages["validation"], config, run_dir, history),
+            callbacks=_callbacks(task, run_dir, history),
         )
         done, stopped = last, model.stop_training
     return history
 
 
-def _compile(model, config, frozen):
-    model.get_layer(config.encoder).trainable = not frozen
-    model.compile(
-        optimizer=keras.optimizers.AdamW(
-            config.learning_rate, weight_decay=config.weight_decay
-        ),
-        loss=SignalLoss(config.mse_weight, config.snr_weight),
-        metrics=[keras.metrics.MeanMetricWrapper(snr_db, name="snr")],
-        steps_per_execution=config.steps_per_execution,
-    )
-
-
-def _callbacks(pages, config, run_dir, history):
+def _callbacks(task, run_dir, history):
     """The callbacks of one `fit`, in the order in which they need each other.
 
     Args:
-        pages: validation pages.
         history: logs of the epochs before; grows with each epoch.
     """
+    config = task.config
     past = [dict(epoch) for epoch in history]
-    loss = SignalLoss(config.mse_weight, config.snr_weight)
-    validation = Validation(
-        pages, config.batch_size, loss, config.competition_every
-    )
+    validation = task.validation()
     early_stopping = keras.callbacks.EarlyStopping(
         "val_snr", mode="max", patience=config.patience, verbose=1
     )
-    plateau = keras.callbacks.ReduceLROnPlateau(
-        "val_loss", PLATEAU_FACTOR, PLATEAU_PATIENCE, verbose=1
-    )
+    schedules = task.schedules()
     callbacks = [
         validation,
         SeedDropout(config.seed),
         StopOnNaN(),
         early_stopping,
-        plateau,
-        Replay([early_stopping, plateau], past, config.learning_rate),
+        *schedules,
+        Replay([early_stopping, *schedules], past, task.plateau_rate),
         BestModel(run_dir, validation, past),
         HistoryFiles(run_dir, history),
     ]

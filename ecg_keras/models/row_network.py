@@ -1,0 +1,113 @@
+"""The network that follows a trace: a strip to a distribution for each sample.
+
+    strip (B, 480, W, 3), 0..255 -> logits (B, 240, 2 W): for each sample, over
+    the bins of voltage (`strips.bins_mv`)
+
+A U-Net of plain convolutions, which two cores of a CPU can train. Time stays
+as wide as the page prints it: the last layer answers for two samples in each
+column. The lowest level sees 160 ms and 4 mm around each of its cells, and
+some hundred ms further on: enough to tell a trace from a tick, a lead's name
+and the traces of the neighbours.
+"""
+
+import keras
+from keras import ops
+
+from ecg_keras.strips import (
+    PIXELS_PER_BIN,
+    SAMPLES_PER_COLUMN,
+    STRIP_HEIGHT,
+)
+
+FILTERS = (24, 32, 48, 64, 96)
+
+
+def columns_multiple(filters=FILTERS):
+    """Columns of a strip must be a multiple of this."""
+    return PIXELS_PER_BIN * 2 ** (len(filters) - 1)
+
+
+@keras.saving.register_keras_serializable(package="ecg_keras")
+class Height(keras.layers.Layer):
+    """Adds a channel: how high in the strip a pixel is, -1 to 1."""
+
+    def call(self, x):
+        shape = ops.shape(x)
+        ramp = ops.cast(ops.arange(x.shape[1]), x.dtype) / (x.shape[1] / 2) - 1
+        ramp = ops.broadcast_to(ramp[None, :, None, None], (*shape[:3], 1))
+        return ops.concatenate([x, ramp], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:3], input_shape[3] + 1)
+
+
+@keras.saving.register_keras_serializable(package="ecg_keras")
+class SubColumns(keras.layers.Layer):
+    """Channels to samples: (B, bins, W, C) to (B, bins, W x C)."""
+
+    def call(self, x):
+        batch = ops.shape(x)[0]
+        return ops.reshape(x, (batch, x.shape[1], -1))
+
+    def compute_output_shape(self, input_shape):
+        batch, bins, width, channels = input_shape
+        return batch, bins, None if width is None else width * channels
+
+
+def build_row_network(filters=FILTERS, width=None):
+    """Build the network.
+
+    Args:
+        filters: channels at each scale, the finest first.
+        width: columns of the strips, a multiple of `columns_multiple`; None
+            for any.
+
+    Returns:
+        A functional model: `strip` (B, 480, W, 3), 0..255, to `logits`
+        (B, 240, 2 W) float32.
+    """
+    strip = keras.Input((STRIP_HEIGHT, width, 3), name="strip")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(strip)
+    x = Height()(x)
+    # === Encoder ===
+    x = _block(x, filters[0], "stem", kernel=5, strides=PIXELS_PER_BIN)
+    skips = []
+    for level, n_filters in enumerate(filters):
+        if level:
+            x = _block(x, n_filters, f"down_{level}", strides=2)
+        x = _block(x, n_filters, f"encode_{level}")
+        skips.append(x)
+    x = _block(x, filters[-1], "bottom", dilation=2)
+    # === Decoder ===
+    for level in reversed(range(len(filters) - 1)):
+        x = keras.layers.Conv2D(
+            filters[level], 1, use_bias=False, name=f"narrow_{level}"
+        )(x)
+        x = keras.layers.UpSampling2D(2, name=f"up_{level}")(x)
+        x = keras.layers.Add(name=f"join_{level}")([x, skips[level]])
+        x = _block(x, filters[level], f"decode_{level}")
+    # === Samples ===
+    x = keras.layers.Conv2D(
+        SAMPLES_PER_COLUMN * PIXELS_PER_BIN,
+        3,
+        padding="same",
+        dtype="float32",
+        name="samples",
+    )(x)
+    logits = SubColumns(dtype="float32", name="logits")(x)
+    return keras.Model(strip, logits, name="row_network")
+
+
+def _block(x, filters, name, kernel=3, strides=1, dilation=1):
+    """Convolution, normalisation, ReLU."""
+    x = keras.layers.Conv2D(
+        filters,
+        kernel,
+        strides,
+        padding="same",
+        dilation_rate=dilation,
+        use_bias=False,
+        name=f"{name}_conv",
+    )(x)
+    x = keras.layers.BatchNormalization(momentum=0.98, name=f"{name}_norm")(x)
+    return keras.layers.ReLU(name=name)(x)

@@ -1,0 +1,189 @@
+"""What differs between the models that `train.py --model` trains.
+
+A task builds and compiles its model, and says which batches it learns from and
+how it is validated; all else of a run is in `training`.
+"""
+
+import keras
+
+from ecg_keras.losses import SignalLoss, TraceLoss, snr_db, trace_snr_db
+from ecg_keras.models.regressor import build_regressor
+from ecg_keras.models.row_network import build_row_network
+from ecg_keras.page_cache import cache_size_bytes
+from ecg_keras.pipeline import (
+    load_pages,
+    steps_per_epoch,
+    training_batches,
+)
+from ecg_keras.strip_batches import load_pictures, training_parts
+from ecg_keras.validation import PageValidation, StripValidation
+
+# The regressor: ReduceLROnPlateau on val_loss.
+PLATEAU_FACTOR = 0.5
+PLATEAU_PATIENCE = 5
+# The tracer: a cosine from the learning rate to this part of it.
+LAST_RATE = 0.01
+WARMUP_STEPS = 100
+
+
+class RegressorTask:
+    """The dense regressor, on whole pages.
+
+    Args:
+        config: a `train_config.TrainConfig`.
+
+    Attributes:
+        weights: where the weights come from, for the summary.
+        plateau_rate: the learning rate that a schedule callback lowers.
+    """
+
+    def __init__(self, config):
+        self.config = config
+        self.weights = config.weights
+        self.plateau_rate = config.learning_rate
+
+    def build(self):
+        """The model; with its pretrained weights, unless a run goes on."""
+        config = self.config
+        return build_regressor(
+            config.image_size,
+            config.encoder,
+            config.weights if not config.resume else "none",
+            config.head_units,
+            config.dropout,
+        )
+
+    def cache_bytes(self, records):
+        """Bytes by which the cache of pages will grow."""
+        return cache_size_bytes(
+            records, self.config.image_size, self.config.cache_dir
+        )
+
+    def load(self, training, validation, on_bad=None):
+        """Read what is trained on; see `pipeline.load_pages`."""
+        size, cache_dir = self.config.image_size, self.config.cache_dir
+        self.training = load_pages(training, size, cache_dir, on_bad)
+        self.validated = load_pages(validation, size, cache_dir, on_bad)
+        self.steps_per_epoch()
+
+    def steps_per_epoch(self):
+        return steps_per_epoch(self.training, self.config.batch_size)
+
+    def batches(self, first_epoch):
+        """An endless tf.data.Dataset of batches."""
+        return training_batches(
+            self.training,
+            self.config.batch_size,
+            self.config.seed,
+            first_epoch=first_epoch,
+            augment=self.config.augment,
+        )
+
+    def compile(self, model, frozen):
+        """Compile the model; its encoder does not learn while `frozen`."""
+        config = self.config
+        model.get_layer(config.encoder).trainable = not frozen
+        model.compile(
+            optimizer=_adamw(config, config.learning_rate),
+            loss=self._loss(),
+            metrics=[keras.metrics.MeanMetricWrapper(snr_db, name="snr")],
+            steps_per_execution=config.steps_per_execution,
+        )
+
+    def schedules(self):
+        """Callbacks that change the learning rate."""
+        return [
+            keras.callbacks.ReduceLROnPlateau(
+                "val_loss", PLATEAU_FACTOR, PLATEAU_PATIENCE, verbose=1
+            )
+        ]
+
+    def validation(self):
+        """The callback that adds val_* to the logs."""
+        return PageValidation(
+            self.validated,
+            self.config.batch_size,
+            self._loss(),
+            self.config.competition_every,
+        )
+
+    def _loss(self):
+        return SignalLoss(self.config.mse_weight, self.config.snr_weight)
+
+
+class TracerTask:
+    """The tracer's row network, on parts of strips of known pages.
+
+    Args:
+        config: a `train_config.TrainConfig`.
+    """
+
+    def __init__(self, config):
+        self.config = config
+        self.weights = "none"
+        self.plateau_rate = None  # An optimizer's schedule is no callback.
+
+    def build(self):
+        return build_row_network(self.config.tracer_filters)
+
+    def cache_bytes(self, records):
+        return 0
+
+    def load(self, training, validation, on_bad=None):
+        """Read what is trained on; see `strip_batches.load_pictures`."""
+        self.training = load_pictures(training, on_bad)
+        self.validated = load_pictures(validation, on_bad)
+
+    def steps_per_epoch(self):
+        return self.config.tracer_steps
+
+    def batches(self, first_epoch):
+        return training_parts(
+            self.training,
+            self.config.tracer_columns,
+            self.config.batch_size,
+            self.config.tracer_steps,
+            self.config.seed,
+            first_epoch,
+            self.config.augment,
+        )
+
+    def compile(self, model, frozen):
+        config = self.config
+        n_steps = config.epochs * config.tracer_steps
+        schedule = keras.optimizers.schedules.CosineDecay(
+            config.learning_rate / 10,
+            max(n_steps - WARMUP_STEPS, 1),
+            alpha=LAST_RATE,
+            warmup_target=config.learning_rate,
+            warmup_steps=WARMUP_STEPS,
+        )
+        model.compile(
+            optimizer=_adamw(config, schedule),
+            loss=self._loss(),
+            metrics=[keras.metrics.MeanMetricWrapper(trace_snr_db, name="snr")],
+            steps_per_execution=config.steps_per_execution,
+        )
+
+    def schedules(self):
+        return []
+
+    def validation(self):
+        return StripValidation(
+            self.validated, self._loss(), self.config.competition_every
+        )
+
+    def _loss(self):
+        config = self.config
+        return TraceLoss(
+            config.mse_weight, config.snr_weight, config.trace_weight
+        )
+
+
+def _adamw(config, learning_rate):
+    return keras.optimizers.AdamW(
+        learning_rate, weight_decay=config.weight_decay
+    )
+
+
+TASKS = {"regressor": RegressorTask, "tracer": TracerTask}

@@ -1,0 +1,133 @@
+"""What a model is worth after an epoch: loss, SNR, the competition's score.
+
+One pass over the validation records serves all three. Keras's own validation
+would need a second one for the score, which is not a mean over samples.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from ecg_keras.losses import snr_db
+from ecg_keras.metrics import record_ratio, score_db
+from ecg_keras.models.row_joining import join_rows
+from ecg_keras.pipeline import ordered_batches
+from ecg_keras.readout import read_out
+from ecg_keras.records import read_table
+from ecg_keras.resampling import from_grid
+from ecg_keras.strip_batches import read_picture, whole_strips
+
+N_EXAMPLES = 3
+
+
+class _Validation(keras.callbacks.Callback):
+    """Adds val_loss, val_snr and val_competition_snr to the epoch's logs.
+
+    Args:
+        records: list of `records.Record`.
+        record_of_image: index into `records` for each image.
+        competition_every: epochs between two scores by the competition's
+            metric; NaN stands in the epochs between.
+    """
+
+    def __init__(self, records, record_of_image, competition_every):
+        super().__init__()
+        self.records = records
+        self.record_of_image = record_of_image
+        self.competition_every = competition_every
+        # (record id, target, prediction) of a few images, for pictures.
+        self.examples = []
+        self._tables = {}
+
+    def answers(self):
+        """Yields (loss, target, prediction) of each image, in order."""
+        raise NotImplementedError
+
+    def on_epoch_end(self, epoch, logs=None):
+        losses, snrs, ratios, self.examples = [], [], [], []
+        scored = (epoch + 1) % self.competition_every == 0
+        for index, (loss, target, prediction) in enumerate(self.answers()):
+            losses.append(loss)
+            snrs += _floats(snr_db(target[None], prediction[None]))
+            record = self.records[self.record_of_image[index]]
+            if scored:
+                ratios.append(self._ratio(record, prediction))
+            if index < N_EXAMPLES:
+                self.examples.append((record.id, target, prediction))
+        logs["val_loss"] = float(np.mean(losses))
+        logs["val_snr"] = float(np.mean(snrs))
+        logs["val_competition_snr"] = score_db(ratios) if scored else math.nan
+
+    def _ratio(self, record, prediction):
+        if record.id not in self._tables:
+            table_mv = read_table(record.signals_path, record.n_samples)
+            self._tables[record.id] = table_mv.astype(np.float32)
+        table_mv = self._tables[record.id]
+        found_mv = from_grid(prediction, record.rate_hz, like=table_mv)
+        return record_ratio(table_mv, found_mv, record.rate_hz)
+
+
+class PageValidation(_Validation):
+    """Validates a model of whole pages.
+
+    Args:
+        pages: `pipeline.Pages`.
+        batch_size: images in a batch; the last one is filled up, as all
+            devices want an equal share of it.
+        loss: a keras loss, whose `call` gives a value for each record.
+        competition_every: epochs between two scores by the competition's
+            metric; NaN stands in the epochs between.
+    """
+
+    def __init__(self, pages, batch_size, loss, competition_every=1):
+        super().__init__(
+            pages.records, pages.record_of_image, competition_every
+        )
+        self.pages = pages
+        self.batch_size = batch_size
+        self.loss = loss
+
+    def answers(self):
+        for images, targets in ordered_batches(self.pages, self.batch_size):
+            images, targets = images.numpy(), targets.numpy()
+            predictions = self._predict(images)
+            losses = _floats(self.loss.call(targets, predictions))
+            yield from zip(losses, targets, predictions, strict=True)
+
+    def _predict(self, images):
+        missing = self.batch_size - len(images)
+        padded = np.pad(images, [(0, missing), *[(0, 0)] * 3], mode="edge")
+        return self.model.predict_on_batch(padded)[: len(images)]
+
+
+class StripValidation(_Validation):
+    """Validates the tracer's row network on whole strips of known pages.
+
+    Args:
+        pictures: `strip_batches.Pictures`.
+        loss: a keras loss on (B, T) mV and logits (B, bins, T).
+        competition_every: see `PageValidation`.
+    """
+
+    def __init__(self, pictures, loss, competition_every=1):
+        record_of_image = [index for _, _, index in pictures.sources]
+        super().__init__(pictures.records, record_of_image, competition_every)
+        self.pictures = pictures
+        self.loss = loss
+
+    def answers(self):
+        for path, page_map, index in self.pictures.sources:
+            strips = whole_strips(*read_picture(path, page_map))
+            logits = self.model.predict_on_batch(strips)
+            rows_mv = self.pictures.rows_mv[index]
+            loss = float(np.mean(_floats(self.loss.call(rows_mv, logits))))
+            mean, std = read_out(ops.convert_to_tensor(logits))
+            signals, _ = join_rows(mean[None], std[None])
+            target = self.pictures.targets[index]
+            yield loss, target, ops.convert_to_numpy(signals)[0]
+
+
+def _floats(values):
+    return ops.convert_to_numpy(values).astype(float).tolist()
