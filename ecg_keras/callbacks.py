@@ -86,24 +86,26 @@ class Replay(keras.callbacks.Callback):
 
 
 class BestModel(keras.callbacks.Callback):
-    """Keeps the best model by val_snr, and pictures of what it predicts.
+    """Keeps the best model, and pictures of what it predicts.
 
     Args:
         run_dir: folder (pathlib.Path) for best_model.keras and predictions/.
         validation: the validation callback whose examples are drawn.
         history: list of dicts of logs, one for each past epoch.
+        monitor: the log that says which is best, the higher the better.
     """
 
-    def __init__(self, run_dir, validation, history):
+    def __init__(self, run_dir, validation, history, monitor="val_snr"):
         super().__init__()
         self.run_dir = run_dir
         self.validation = validation
-        self.best = max((past["val_snr"] for past in history), default=-np.inf)
+        self.monitor = monitor
+        self.best = max((past[monitor] for past in history), default=-np.inf)
 
     def on_epoch_end(self, epoch, logs=None):
-        if logs["val_snr"] <= self.best:
+        if logs[self.monitor] <= self.best:
             return
-        self.best = logs["val_snr"]
+        self.best = logs[self.monitor]
         save_slim(self.model, self.run_dir / "best_model.keras")
         for record_id, target, prediction in self.validation.examples:
             plot_signals(

@@ -203,3 +203,36 @@ def trace_snr_db(y_true, y_pred):
     """`snr_db` of strips: (B, T) mV and logits (B, N_BINS, T) to (B,) dB."""
     found, _ = read_out(y_pred)
     return snr_db(within_strip(y_true)[:, None], found[:, None])
+
+
+@keras.saving.register_keras_serializable(package="ecg_keras")
+class FrameLoss(keras.losses.Loss):
+    """Of the frame network: where cells lie, how sure, and the layout.
+
+    Laplace's negative log likelihood of the cells' places, |d| / b + log b in
+    boxes of 5 mm, and the binary cross-entropy of the layout.
+
+    Args:
+        layout_weight: weight of the latter.
+    """
+
+    def __init__(self, layout_weight=1.0, name="frame_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.layout_weight = layout_weight
+
+    def call(self, y_true, y_pred):
+        known = ops.logical_not(ops.isnan(y_true[..., 0]))
+        place = ops.where(
+            known[..., None], y_true[..., :2], ops.zeros_like(y_true[..., :2])
+        )
+        known = ops.cast(known, "float32")
+        log_b = ops.clip(y_pred[..., 2], -6.0, 6.0)
+        distance = ops.sum(ops.abs(y_pred[..., :2] - place), axis=-1)
+        nll = (distance * ops.exp(-log_b) + 2 * log_b) * known
+        count = ops.maximum(ops.sum(known, axis=(1, 2)), 1.0)
+        logit = y_pred[:, 0, 0, 3]
+        layout = ops.softplus(logit) - y_true[:, 0, 0, 2] * logit
+        return ops.sum(nll, axis=(1, 2)) / count + self.layout_weight * layout
+
+    def get_config(self):
+        return {**super().get_config(), "layout_weight": self.layout_weight}

@@ -13,7 +13,7 @@ from ecg_keras.models.row_network import FILTERS, columns_multiple
 from ecg_keras.strips import STRIP_WIDTH
 
 KAGGLE_OUTPUT_DIR = "/kaggle/working"
-LEARNING_RATES = {"regressor": 1e-4, "tracer": 2e-3}
+LEARNING_RATES = {"regressor": 1e-4, "tracer": 2e-3, "frame": 2e-3}
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 # What may change when a run is resumed: it decides where, not what.
 FREE_ON_RESUME = (
@@ -37,8 +37,9 @@ class TrainConfig:
     model: str = setting(
         "regressor",
         "regressor: the dense model, on whole pages; tracer: the network that "
-        "follows traces, on pages with maps",
-        choices=("regressor", "tracer"),
+        "follows traces, frame: the one that finds the page, both on pages "
+        "with maps",
+        choices=("regressor", "tracer", "frame"),
     )
     encoder: str = setting(
         "efficientnet_b2",
@@ -60,7 +61,7 @@ class TrainConfig:
     dropout: float = setting(DROPOUT, "dropout in the head")
     batch_size: int = setting(8, "images in a batch, over all devices")
     learning_rate: float | None = setting(
-        None, "learning rate of AdamW (default: 1e-4; tracer 2e-3)"
+        None, "learning rate of AdamW (default: 1e-4; tracer and frame 2e-3)"
     )
     weight_decay: float = setting(1e-5, "weight decay of AdamW")
     epochs: int = setting(50, "most epochs")
@@ -72,7 +73,7 @@ class TrainConfig:
     trace_weight: float = setting(
         10.0, "tracer: weight of the traces' cross-entropy in the loss"
     )
-    tracer_steps: int = setting(500, "tracer: batches in an epoch")
+    tracer_steps: int = setting(500, "tracer, frame: batches in an epoch")
     tracer_columns: int = setting(
         512, "tracer: width of the parts of strips that it learns from"
     )

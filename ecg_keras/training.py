@@ -116,7 +116,7 @@ def _train(config):
     write_split(run_dir, training, validation)
 
     history = _fit(model, task, run_dir)
-    _report(history, config, run_dir)
+    _report(history, task, run_dir)
     return run_dir
 
 
@@ -169,7 +169,7 @@ def _callbacks(task, run_dir, history):
     past = [dict(epoch) for epoch in history]
     validation = task.validation()
     early_stopping = keras.callbacks.EarlyStopping(
-        "val_snr", mode="max", patience=config.patience, verbose=1
+        task.monitor, mode="max", patience=config.patience, verbose=1
     )
     schedules = task.schedules()
     callbacks = [
@@ -179,7 +179,7 @@ def _callbacks(task, run_dir, history):
         early_stopping,
         *schedules,
         Replay([early_stopping, *schedules], past, task.plateau_rate),
-        BestModel(run_dir, validation, past),
+        BestModel(run_dir, validation, past, task.monitor),
         HistoryFiles(run_dir, history),
     ]
     if config.tensorboard:
@@ -192,21 +192,25 @@ def _callbacks(task, run_dir, history):
     return [*callbacks, checkpoints]
 
 
-def _report(history, config, run_dir):
-    best = max(range(len(history)), key=lambda i: history[i]["val_snr"])
-    score = history[best]["val_competition_snr"]
-    scored = (
-        f", competition score {score:.2f} dB" if math.isfinite(score) else ""
+def _report(history, task, run_dir):
+    best = max(range(len(history)), key=lambda i: history[i][task.monitor])
+    named = [task.monitor, "val_competition_snr", "val_error_px"]
+    values = ", ".join(
+        f"{name} {history[best][name]:.2f}"
+        for name in named
+        if math.isfinite(history[best].get(name, math.nan))
     )
     print(
-        f"best epoch: {best + 1} of {len(history)}, val_snr "
-        f"{history[best]['val_snr']:.2f} dB{scored}\n"
+        f"best epoch: {best + 1} of {len(history)}, {values}\n"
         f"model: {run_dir / 'best_model.keras'}\n"
-        f"curves: {run_dir / 'training_curves.png'}, predicted on true "
-        f"leads: {run_dir / 'predictions'}\n"
-        "next: python -m ecg_keras evaluate --model "
-        f"{run_dir} --data-dir {config.data_dir}"
+        f"curves: {run_dir / 'training_curves.png'}"
     )
+    if task.monitor == "val_snr":
+        print(
+            f"predicted on true leads: {run_dir / 'predictions'}\n"
+            "next: python -m ecg_keras evaluate --model "
+            f"{run_dir} --data-dir {task.config.data_dir}"
+        )
 
 
 @contextlib.contextmanager

@@ -6,7 +6,15 @@ how it is validated; all else of a run is in `training`.
 
 import keras
 
-from ecg_keras.losses import SignalLoss, TraceLoss, snr_db, trace_snr_db
+from ecg_keras.frame_batches import frame_batches, load_small_pictures
+from ecg_keras.losses import (
+    FrameLoss,
+    SignalLoss,
+    TraceLoss,
+    snr_db,
+    trace_snr_db,
+)
+from ecg_keras.models.page_frame import build_frame_network
 from ecg_keras.models.regressor import build_regressor
 from ecg_keras.models.row_network import build_row_network
 from ecg_keras.page_cache import cache_size_bytes
@@ -16,12 +24,16 @@ from ecg_keras.pipeline import (
     training_batches,
 )
 from ecg_keras.strip_batches import load_pictures, training_parts
-from ecg_keras.validation import PageValidation, StripValidation
+from ecg_keras.validation import (
+    FrameValidation,
+    PageValidation,
+    StripValidation,
+)
 
 # The regressor: ReduceLROnPlateau on val_loss.
 PLATEAU_FACTOR = 0.5
 PLATEAU_PATIENCE = 5
-# The tracer: a cosine from the learning rate to this part of it.
+# The tracer's networks: a cosine from the learning rate to this part of it.
 LAST_RATE = 0.01
 WARMUP_STEPS = 100
 
@@ -35,7 +47,10 @@ class RegressorTask:
     Attributes:
         weights: where the weights come from, for the summary.
         plateau_rate: the learning rate that a schedule callback lowers.
+        monitor: which log says what is the best epoch, the higher the better.
     """
+
+    monitor = "val_snr"
 
     def __init__(self, config):
         self.config = config
@@ -118,6 +133,8 @@ class TracerTask:
         config: a `train_config.TrainConfig`.
     """
 
+    monitor = "val_snr"
+
     def __init__(self, config):
         self.config = config
         self.weights = "none"
@@ -150,16 +167,8 @@ class TracerTask:
 
     def compile(self, model, frozen):
         config = self.config
-        n_steps = config.epochs * config.tracer_steps
-        schedule = keras.optimizers.schedules.CosineDecay(
-            config.learning_rate / 10,
-            max(n_steps - WARMUP_STEPS, 1),
-            alpha=LAST_RATE,
-            warmup_target=config.learning_rate,
-            warmup_steps=WARMUP_STEPS,
-        )
         model.compile(
-            optimizer=_adamw(config, schedule),
+            optimizer=_adamw(config, _cosine(config)),
             loss=self._loss(),
             metrics=[keras.metrics.MeanMetricWrapper(trace_snr_db, name="snr")],
             steps_per_execution=config.steps_per_execution,
@@ -180,10 +189,73 @@ class TracerTask:
         )
 
 
+class FrameTask:
+    """The tracer's frame network, on small pictures of known pages.
+
+    Args:
+        config: a `train_config.TrainConfig`.
+    """
+
+    monitor = "val_found"
+
+    def __init__(self, config):
+        self.config = config
+        self.weights = "none"
+        self.plateau_rate = None
+
+    def build(self):
+        return build_frame_network()
+
+    def cache_bytes(self, records):
+        return 0
+
+    def load(self, training, validation, on_bad=None):
+        """Read what is trained on; see `frame_batches`."""
+        self.training = load_small_pictures(training, on_bad)
+        self.validated = load_small_pictures(validation, on_bad)
+
+    def steps_per_epoch(self):
+        return self.config.tracer_steps
+
+    def batches(self, first_epoch):
+        return frame_batches(
+            self.training,
+            self.config.batch_size,
+            self.config.tracer_steps,
+            self.config.seed,
+            first_epoch,
+        )
+
+    def compile(self, model, frozen):
+        model.compile(
+            optimizer=_adamw(self.config, _cosine(self.config)),
+            loss=FrameLoss(),
+            steps_per_execution=self.config.steps_per_execution,
+        )
+
+    def schedules(self):
+        return []
+
+    def validation(self):
+        return FrameValidation(self.validated, FrameLoss(), self.config.seed)
+
+
+def _cosine(config):
+    """Warm-up, then a cosine over the whole run."""
+    n_steps = config.epochs * config.tracer_steps
+    return keras.optimizers.schedules.CosineDecay(
+        config.learning_rate / 10,
+        max(n_steps - WARMUP_STEPS, 1),
+        alpha=LAST_RATE,
+        warmup_target=config.learning_rate,
+        warmup_steps=WARMUP_STEPS,
+    )
+
+
 def _adamw(config, learning_rate):
     return keras.optimizers.AdamW(
         learning_rate, weight_decay=config.weight_decay
     )
 
 
-TASKS = {"regressor": RegressorTask, "tracer": TracerTask}
+TASKS = {"regressor": RegressorTask, "tracer": TracerTask, "frame": FrameTask}

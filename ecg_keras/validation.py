@@ -10,9 +10,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from ecg_keras.frame_batches import example
 from ecg_keras.losses import snr_db
 from ecg_keras.metrics import record_ratio, score_db
+from ecg_keras.models.page_frame import UNIT_PX, cell_centres_px, fit_affine
 from ecg_keras.models.row_joining import join_rows
+from ecg_keras.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
 from ecg_keras.pipeline import ordered_batches
 from ecg_keras.readout import read_out
 from ecg_keras.records import read_table
@@ -127,6 +130,65 @@ class StripValidation(_Validation):
             signals, _ = join_rows(mean[None], std[None])
             target = self.pictures.targets[index]
             yield loss, target, ops.convert_to_numpy(signals)[0]
+
+
+class FrameValidation(keras.callbacks.Callback):
+    """Validates the frame network.
+
+    Adds to the logs: val_loss; val_error_px, how far the affine map is off on
+    the page's rows, the median over the pages; val_found, the share of all
+    pictures whose layout is judged right and which, if it is 3x4+1, lie within
+    half a box of where they should (then the grid's phase finds the rest).
+
+    Args:
+        pictures: `frame_batches.SmallPictures`.
+        loss: a keras loss.
+        seed: pictures are moved as in training.
+    """
+
+    N_PICTURES = 128
+    _BATCH = 16
+
+    def __init__(self, pictures, loss, seed):
+        super().__init__()
+        self.loss = loss
+        self.examples = []
+        pairs = [example(pictures, seed, i) for i in range(self.N_PICTURES)]
+        self.images, self.targets = map(np.stack, zip(*pairs, strict=True))
+
+    def on_epoch_end(self, epoch, logs=None):
+        cells = np.concatenate([
+            self.model.predict_on_batch(self.images[i : i + self._BATCH])
+            for i in range(0, self.N_PICTURES, self._BATCH)
+        ])  # fmt: skip
+        errors_px = np.array([
+            _frame_error_px(target, found)
+            for target, found in zip(self.targets, cells, strict=True)
+        ])  # fmt: skip
+        readable = self.targets[:, 0, 0, 2] > 0
+        judged = cells[:, 0, 0, 3] > 0
+        near = errors_px < UNIT_PX / 2
+        found = (judged == readable) & (near | ~readable)
+        logs["val_loss"] = float(np.mean(_floats(
+            self.loss.call(self.targets, cells)
+        )))  # fmt: skip
+        logs["val_error_px"] = float(np.median(errors_px[readable]))
+        logs["val_found"] = float(np.mean(found))
+
+
+def _frame_error_px(target, cells):
+    """How far the fitted map is off, at the worst of the known cells."""
+    known = np.isfinite(target[..., 0])
+    if not known.any():
+        return np.inf
+    affine = ops.convert_to_numpy(
+        fit_affine(ops.convert_to_tensor(cells[None]))
+    )
+    centres = cell_centres_px()
+    middle = np.array([PAGE_WIDTH_PX / 2, PAGE_HEIGHT_PX / 2])
+    page = (centres + target[..., :2] * UNIT_PX)[known] - middle
+    picture = page @ affine[0, :, :2].T + affine[0, :, 2] + middle
+    return np.abs(picture - centres[known]).max()
 
 
 def _floats(values):

@@ -1,0 +1,339 @@
+"""Where the page lies in a picture: found coarsely by a network, then exactly.
+
+    picture (B, 1700, 2200, 3), 0..255
+        -> frame network on 1/8 of the size: for each cell of 64 px, which page
+           point it shows, and how sure that is; and whether the page is 3x4+1
+        -> an affine map by weighted least squares, good to some px
+        -> the phase of the 5 mm grid, then of the 1 mm grid, in windows of
+           158 px: a quadratic correction, good to a tenth of a px
+
+All steps are `keras.ops`, so that they are part of the exported graph. A photo
+needs a finer correction than a quadratic one; the rest would stay.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from ecg_keras.paper import (
+    COARSE_GRID_MM,
+    FINE_GRID_MM,
+    PAGE_HEIGHT_PX,
+    PAGE_WIDTH_PX,
+    PX_PER_MM,
+)
+
+SHRINK = 8  # the frame network sees the picture this much smaller
+CELL_PX = 64
+FILTERS = (16, 24, 40)
+# The network counts in boxes of the coarse grid.
+UNIT_PX = COARSE_GRID_MM * PX_PER_MM
+# An image of half the size shows the grid well enough.
+HALF = 2
+WINDOW_PX = 79  # of the half-size image: 4.01 periods of the coarse grid
+# Lines of the grid are counted from the bottom left corner (`page_drawing`).
+GRID_X_PX, GRID_Y_PX = 0.5, PAGE_HEIGHT_PX + 0.5
+# What is darker than its surroundings by more than this is no grid.
+MAX_GRID_DEPTH = 50.0
+# Weight of "no correction", in windows with a clear grid.
+PRIOR = 0.5
+
+
+def cell_counts():
+    """(rows, columns) of the frame network's cells."""
+    return (
+        math.ceil(math.ceil(PAGE_HEIGHT_PX / SHRINK) / 8),
+        math.ceil(math.ceil(PAGE_WIDTH_PX / SHRINK) / 8),
+    )
+
+
+def cell_centres_px():
+    """Picture coordinates of the cells' centres, (rows, columns, 2) float32."""
+    rows, columns = cell_counts()
+    x = (np.arange(columns) + 0.5) * CELL_PX
+    y = (np.arange(rows) + 0.5) * CELL_PX
+    return np.stack(np.meshgrid(x, y), axis=-1).astype(np.float32)
+
+
+def build_frame_network(filters=FILTERS):
+    """Build the network that finds the page coarsely.
+
+    Args:
+        filters: channels at 1/2, 1/4 and 1/8 of the small picture.
+
+    Returns:
+        A functional model: `small` (B, 213, 275, 3), 0..255, to `cells`
+        (B, 27, 35, 4): x and y of the page point less those of the cell, in
+        boxes of 5 mm; log of their uncertainty in boxes; logit of 3x4+1,
+        the same in all cells.
+    """
+    height = math.ceil(PAGE_HEIGHT_PX / SHRINK)
+    width = math.ceil(PAGE_WIDTH_PX / SHRINK)
+    small = keras.Input((height, width, 3), name="small")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(small)
+    for index, n_filters in enumerate(filters):
+        x = _block(x, n_filters, f"down_{index}", strides=2)
+        x = _block(x, n_filters, f"encode_{index}")
+    for dilation in (2, 4, 8):  # as far as the page's edges
+        near = _block(x, filters[-1], f"context_{dilation}", dilation=dilation)
+        x = keras.layers.Add(name=f"join_{dilation}")([x, near])
+    whole = keras.layers.GlobalAveragePooling2D(name="whole")(x)
+    whole = keras.layers.Dense(64, "relu", name="whole_hidden")(whole)
+    logit = keras.layers.Dense(1, dtype="float32", name="layout")(whole)
+    shift = keras.layers.Dense(2, dtype="float32", name="shift")(whole)
+    x = _block(x, filters[-1], "decode")
+    points = keras.layers.Conv2D(3, 1, dtype="float32", name="points")(x)
+    cells = _Cells(dtype="float32", name="cells")([points, shift, logit])
+    return keras.Model(small, cells, name="frame_network")
+
+
+@keras.saving.register_keras_serializable(package="ecg_keras")
+class _Cells(keras.layers.Layer):
+    """Joins local points, their common shift, and the layout's logit."""
+
+    def call(self, inputs):
+        points, shift, logit = inputs
+        ones = ops.ones_like(points[..., :1])
+        return ops.concatenate(
+            [
+                points[..., :2] + shift[:, None, None],
+                points[..., 2:],
+                logit[:, None, None] * ones,
+            ],
+            axis=-1,
+        )
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[0][:3], 4)
+
+
+def _block(x, filters, name, strides=1, dilation=1):
+    x = keras.layers.Conv2D(
+        filters,
+        3,
+        strides,
+        padding="same",
+        dilation_rate=dilation,
+        use_bias=False,
+        name=f"{name}_conv",
+    )(x)
+    x = keras.layers.BatchNormalization(momentum=0.98, name=f"{name}_norm")(x)
+    return keras.layers.ReLU(name=name)(x)
+
+
+def fit_affine(cells):
+    """The affine map from the page to the picture that fits the cells best.
+
+    Args:
+        cells: (B, rows, columns, 4), see `build_frame_network`.
+
+    Returns:
+        (B, 2, 3): picture px = map @ (x, y, 1), all counted from the middle of
+        the page and of the picture, in px.
+    """
+    centres = cell_centres_px().reshape(1, -1, 2)
+    middle = np.array([PAGE_WIDTH_PX / 2, PAGE_HEIGHT_PX / 2], np.float32)
+    n_cells = centres.shape[1]
+    flat = ops.reshape(cells, (-1, n_cells, 4))
+    page = ops.convert_to_tensor(centres - middle) + flat[..., :2] * UNIT_PX
+    picture = ops.convert_to_tensor(centres - middle)
+    picture = ops.broadcast_to(picture, ops.shape(page))
+    weight = ops.exp(-2 * ops.clip(flat[..., 2], -6.0, 6.0))
+    scale = PAGE_WIDTH_PX / 2
+    basis = ops.concatenate(
+        [page / scale, ops.ones_like(page[..., :1])], axis=-1
+    )
+    solution = _least_squares(basis, picture, weight, None)
+    solution = ops.transpose(solution, (0, 2, 1))
+    return solution * np.array([1 / scale, 1 / scale, 1.0], np.float32)
+
+
+def refine(picture, affine):
+    """Correct an affine map by the grid's phase.
+
+    Args:
+        picture: (B, 1700, 2200, 3), 0..255.
+        affine: (B, 2, 3) from `fit_affine`.
+
+    Returns:
+        (affine, bend, depth): the corrected map; (B, 6, 2) px by which the page
+        point x, y is farther on than the affine map says, over `_quadratic`;
+        (B,) mean depth of the grid's modulation, of 255.
+    """
+    depth_map = _grid_depth(picture)
+    x, y = _half_coordinates()
+    # The coarse grid: within half a box. Its correction stays affine.
+    page_x, page_y = _to_page(affine, x, y)
+    shift, strength = _grid_shift(depth_map, page_x, page_y, COARSE_GRID_MM)
+    place = _windows(ops.stack([page_x, page_y], axis=-1))
+    linear = _fit_shift(place, shift, strength, _linear)
+    affine = _shifted(affine, linear)
+    # The fine grid, which is also the fifth harmonic of the coarse one.
+    page_x, page_y = _to_page(affine, x, y)
+    shift, strength = _grid_shift(depth_map, page_x, page_y, FINE_GRID_MM)
+    place = _windows(ops.stack([page_x, page_y], axis=-1))
+    bend = _fit_shift(place, shift, strength, _quadratic)
+    return affine, bend, ops.mean(strength, axis=(1, 2))
+
+
+def to_picture(affine, bend, page_x, page_y):
+    """Where page points are in the picture.
+
+    Args:
+        affine, bend: from `refine`.
+        page_x, page_y: (n,) px of the page.
+
+    Returns:
+        (x, y), each (B, n), px of the picture.
+    """
+    x = page_x - PAGE_WIDTH_PX / 2
+    y = page_y - PAGE_HEIGHT_PX / 2
+    points = ops.stack([x, y], axis=-1)[None]
+    shift = ops.matmul(_quadratic(points), bend)
+    x, y = (points[..., k] + shift[..., k] for k in (0, 1))
+    a = affine[:, :, :, None]
+    return (
+        a[:, 0, 0] * x + a[:, 0, 1] * y + a[:, 0, 2] + PAGE_WIDTH_PX / 2,
+        a[:, 1, 0] * x + a[:, 1, 1] * y + a[:, 1, 2] + PAGE_HEIGHT_PX / 2,
+    )
+
+
+# === The grid's phase ===
+
+
+def _grid_depth(picture):
+    """How much darker than its surroundings, at half the size: (B, h, w)."""
+    green = ops.cast(picture[..., 1:2], "float32")  # Red lines are dark in it.
+    half = ops.average_pool(green, HALF, HALF, padding="valid")
+    around = ops.average_pool(half, 21, 1, padding="same")
+    depth = ops.clip(around - half, -MAX_GRID_DEPTH / 4, MAX_GRID_DEPTH)
+    return (depth - ops.average_pool(depth, 41, 1, padding="same"))[..., 0]
+
+
+def _half_coordinates():
+    """Picture x and y of the half-size pixels, from the middle, (1, h, w)."""
+    x = (np.arange(PAGE_WIDTH_PX // HALF) + 0.5) * HALF - PAGE_WIDTH_PX / 2
+    y = (np.arange(PAGE_HEIGHT_PX // HALF) + 0.5) * HALF - PAGE_HEIGHT_PX / 2
+    x, y = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
+    return ops.convert_to_tensor(x[None]), ops.convert_to_tensor(y[None])
+
+
+def _to_page(affine, x, y):
+    """The inverse of an affine map; all from the middle."""
+    a = affine[:, :, :, None, None]
+    u, v = x - a[:, 0, 2], y - a[:, 1, 2]
+    determinant = a[:, 0, 0] * a[:, 1, 1] - a[:, 0, 1] * a[:, 1, 0]
+    return (
+        (a[:, 1, 1] * u - a[:, 0, 1] * v) / determinant,
+        (a[:, 0, 0] * v - a[:, 1, 0] * u) / determinant,
+    )
+
+
+def _windows(x):
+    """Means over windows: (B, h, w, C) to (B, rows, columns, C)."""
+    return ops.average_pool(x, WINDOW_PX, WINDOW_PX, padding="valid")
+
+
+def _grid_shift(depth, page_x, page_y, spacing_mm):
+    """By how much page coordinates are too large, from the grid's phase.
+
+    Lines at x = x0 + k p give sum depth exp(-2 pi i x / p) the phase
+    -2 pi x0 / p; where x is too large by d, -2 pi (x0 + d) / p.
+
+    Returns:
+        (B, rows, columns, 2) px, and its (B, rows, columns) strength.
+    """
+    period = spacing_mm * PX_PER_MM
+    origins = (
+        GRID_X_PX - PAGE_WIDTH_PX / 2,
+        GRID_Y_PX - PAGE_HEIGHT_PX / 2,
+    )
+    waves = []
+    for place, origin in zip((page_x, page_y), origins, strict=True):
+        phase = (place - origin) * (2 * math.pi / period)
+        waves += [depth * ops.cos(phase), depth * ops.sin(phase)]
+    waves = _windows(ops.stack(waves, axis=-1))
+    shifts, strengths = [], []
+    for cosine, sine in ((0, 1), (2, 3)):
+        angle = ops.arctan2(waves[..., sine], waves[..., cosine])
+        shifts.append(angle * (period / (2 * math.pi)))
+        strengths.append(
+            ops.sqrt(
+                ops.square(waves[..., cosine]) + ops.square(waves[..., sine])
+            )
+        )
+    strength = ops.minimum(strengths[0], strengths[1])
+    return ops.stack(shifts, axis=-1), strength
+
+
+def _fit_shift(place, shift, strength, basis):
+    """Polynomial of the shift over the page, by weighted least squares."""
+    n = place.shape[1] * place.shape[2]
+    points = ops.reshape(place, (-1, n, 2))
+    weight = ops.reshape(ops.square(strength), (-1, n))
+    # Relative to a clear grid's, or to noise where there is no grid.
+    weight = weight / (ops.mean(weight, axis=1, keepdims=True) + 1e-2)
+    return _least_squares(
+        basis(points), ops.reshape(shift, (-1, n, 2)), weight, PRIOR
+    )
+
+
+def _linear(points):
+    """(B, n, 2) px from the middle to (B, n, 3): 1, x, y over half a page."""
+    scaled = points / (PAGE_WIDTH_PX / 2)
+    return ops.concatenate([ops.ones_like(scaled[..., :1]), scaled], axis=-1)
+
+
+def _quadratic(points):
+    """(B, n, 2) px from the middle to (B, n, 6): 1, x, y, x^2, x y, y^2."""
+    scaled = points / (PAGE_WIDTH_PX / 2)
+    x, y = scaled[..., :1], scaled[..., 1:]
+    return ops.concatenate(
+        [ops.ones_like(x), x, y, x * x, x * y, y * y], axis=-1
+    )
+
+
+def _shifted(affine, linear):
+    """An affine map of page points that were too large by a linear shift."""
+    scale = PAGE_WIDTH_PX / 2
+    # true + shift(true) is what the old map was right for.
+    grow = ops.transpose(linear, (0, 2, 1))  # (B, 2, 3): 1, x, y
+    slope = grow[..., 1:] / scale
+    matrix, offset = affine[..., :2], affine[..., 2:]
+    eye = ops.convert_to_tensor(np.eye(2, dtype=np.float32))
+    return ops.concatenate(
+        [
+            ops.matmul(matrix, eye[None] + slope),
+            offset + ops.matmul(matrix, grow[..., :1]),
+        ],
+        axis=-1,
+    )
+
+
+def _least_squares(basis, values, weight, prior):
+    """Weighted least squares, by elimination without pivots.
+
+    Args:
+        basis: (B, n, k); values: (B, n, m); weight: (B, n).
+        prior: weight of the solution 0, or None.
+
+    Returns:
+        (B, k, m).
+    """
+    weighted = ops.transpose(basis * weight[..., None], (0, 2, 1))
+    matrix = ops.matmul(weighted, basis)
+    right = ops.matmul(weighted, values)
+    k = basis.shape[-1]
+    least = 1e-4 if prior is None else prior
+    matrix = matrix + least * np.eye(k, dtype=np.float32)[None]
+    rows = [
+        ops.concatenate([matrix[:, i], right[:, i]], axis=-1) for i in range(k)
+    ]
+    for i in range(k):
+        rows[i] = rows[i] / rows[i][:, i : i + 1]
+        for j in range(k):
+            if j != i:
+                rows[j] = rows[j] - rows[j][:, i : i + 1] * rows[i]
+    return ops.stack(rows, axis=1)[..., k:]

@@ -1,0 +1,180 @@
+"""The tracer: it finds the page, straightens its rows, and follows the traces.
+
+    image (B, 1700, 2200, 3), 0..255
+        -> where the page lies (`page_frame`)
+        -> four strips, sampled once from the image's own pixels
+        -> for each of 5120 samples a distribution over voltage (`row_network`)
+        -> mean and deviation around its mode (`readout`)
+        -> twelve leads, with what is known twice (`row_joining`)
+
+Strips have two columns of logits for each column, so that each sample of the
+500 Hz grid has its own: nothing is resampled in time.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from ecg_keras.leads import N_LEADS, N_SAMPLES
+from ecg_keras.models.page_frame import (
+    SHRINK,
+    fit_affine,
+    refine,
+    to_picture,
+)
+from ecg_keras.models.row_joining import join_rows
+from ecg_keras.paper import N_ROWS, PAGE_HEIGHT_PX, PAGE_WIDTH_PX
+from ecg_keras.readout import WINDOW_BINS, read_out
+from ecg_keras.strips import (
+    N_BINS,
+    SAMPLES_IN_STRIP,
+    STRIP_HEIGHT,
+    STRIP_WIDTH,
+    columns_x_px,
+    pixels_y_px,
+)
+
+OUTPUTS = ("signals", "std_mv", "layout_found")
+
+
+def build_tracer(
+    frame_network, row_network, window_bins=WINDOW_BINS, relations=True
+):
+    """Put the tracer together from its two networks.
+
+    Args:
+        frame_network: see `page_frame.build_frame_network`.
+        row_network: see `row_network.build_row_network`.
+        window_bins: see `readout.read_out`.
+        relations: see `row_joining.join_rows`.
+
+    Returns:
+        A functional model: `image` (B, 1700, 2200, 3), 0..255, to a dict of
+        `signals` (B, 12, 5000) mV; `std_mv`, the same shape, how sure each
+        sample is; `layout_found` (B,), 0 to 1, whether the image is a page of
+        the competition's layout.
+    """
+    image = keras.Input((PAGE_HEIGHT_PX, PAGE_WIDTH_PX, 3), name="image")
+    small = keras.layers.AveragePooling2D(
+        SHRINK, padding="same", dtype="float32", name="small"
+    )(image)
+    cells = frame_network(small)
+    strips = Strips(dtype="float32", name="strips")([image, cells])
+    logits = row_network(strips)
+    read = ReadOut(window_bins, relations, dtype="float32", name="read_out")
+    signals, std_mv = read(logits)
+    found = LayoutFound(dtype="float32", name="found")(cells)
+    outputs = {"signals": signals, "std_mv": std_mv, "layout_found": found}
+    return keras.Model(image, outputs, name="tracer")
+
+
+@keras.saving.register_keras_serializable(package="ecg_keras")
+class Strips(keras.layers.Layer):
+    """Finds the page exactly and samples its four rows, bilinearly.
+
+    Inputs: image (B, 1700, 2200, 3) and cells (B, 27, 35, 4) of the frame
+    network. Output: (4 B, STRIP_HEIGHT, STRIP_WIDTH, 3), row by row of each
+    page; what lies beyond the image is black.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        columns = columns_x_px(np.arange(STRIP_WIDTH))
+        pixels = [
+            pixels_y_px(np.arange(STRIP_HEIGHT), row) for row in range(N_ROWS)
+        ]
+        x, y = np.meshgrid(columns, np.concatenate(pixels))
+        self._page_x = x.astype(np.float32).ravel()
+        self._page_y = y.astype(np.float32).ravel()
+
+    def call(self, inputs):
+        image, cells = inputs
+        affine, bend, _ = refine(image, fit_affine(cells))
+        x, y = to_picture(
+            affine,
+            bend,
+            ops.convert_to_tensor(self._page_x),
+            ops.convert_to_tensor(self._page_y),
+        )
+        strips = sample(image, x, y)
+        return ops.reshape(strips, (-1, STRIP_HEIGHT, STRIP_WIDTH, 3))
+
+    def compute_output_shape(self, input_shape):
+        batch = input_shape[0][0]
+        batch = None if batch is None else N_ROWS * batch
+        return batch, STRIP_HEIGHT, STRIP_WIDTH, 3
+
+
+@keras.saving.register_keras_serializable(package="ecg_keras")
+class ReadOut(keras.layers.Layer):
+    """Logits of strips (4 B, bins, T) to signals and deviations of pages.
+
+    Args:
+        window_bins: see `readout.read_out`.
+        relations: see `row_joining.join_rows`.
+    """
+
+    def __init__(self, window_bins=WINDOW_BINS, relations=True, **kwargs):
+        super().__init__(**kwargs)
+        self.window_bins = window_bins
+        self.relations = relations
+
+    def call(self, logits):
+        logits = ops.reshape(logits, (-1, N_BINS, SAMPLES_IN_STRIP))
+        mean, std = read_out(logits, self.window_bins)
+        mean, std = (
+            ops.reshape(x, (-1, N_ROWS, SAMPLES_IN_STRIP)) for x in (mean, std)
+        )
+        return join_rows(mean, std, self.relations)
+
+    def compute_output_shape(self, input_shape):
+        shape = None, N_LEADS, N_SAMPLES
+        return shape, shape
+
+    def get_config(self):
+        own = {"window_bins": self.window_bins, "relations": self.relations}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="ecg_keras")
+class LayoutFound(keras.layers.Layer):
+    """The frame network's cells (B, 27, 35, 4) to a probability (B,)."""
+
+    def call(self, cells):
+        return ops.sigmoid(cells[:, 0, 0, 3])
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[:1]
+
+
+def sample(image, x, y):
+    """Sample images at points, bilinearly.
+
+    Args:
+        image: (B, H, W, C).
+        x, y: (B, n) px, pixel centres at .5.
+
+    Returns:
+        (B, n, C) float32; 0 beyond the image.
+    """
+    height, width, channels = image.shape[1:]
+    pixels = ops.reshape(
+        ops.cast(image, "float32"), (-1, height * width, channels)
+    )
+    x, y = x - 0.5, y - 0.5
+    left, top = ops.floor(x), ops.floor(y)
+    total = 0.0
+    for dy in (0, 1):
+        for dx in (0, 1):
+            column, row = left + dx, top + dy
+            weight = (1 - ops.abs(x - column)) * (1 - ops.abs(y - row))
+            inside = (column >= 0) & (column < width)
+            inside = inside & (row >= 0) & (row < height)
+            place = ops.clip(row, 0, height - 1) * width
+            place = place + ops.clip(column, 0, width - 1)
+            taken = ops.take_along_axis(
+                pixels, ops.cast(place, "int32")[..., None], axis=1
+            )
+            weight = weight * ops.cast(inside, "float32")
+            total = total + weight[..., None] * taken
+    return total
