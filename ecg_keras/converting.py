@@ -20,14 +20,14 @@ from ecg_keras.inference import load
 
 # Smaller weights, such as those of normalisation, stay in 32 bits.
 HALF_FROM_SIZE = 4096
-OUTPUT_NAME = "signals"
 
 
 def write_saved_model(predictor, path, half=False):
     """Write a model with its input contract.
 
     The signature `serving_default` takes `image`, uint8 (B, any H, any W, 3)
-    RGB, resizes it and answers `signals`, float32 (B, 12, 5000) mV.
+    RGB, resizes it and answers `signals`, float32 (B, 12, 5000) mV, and what
+    else the model says.
 
     Args:
         predictor: `inference.Predictor` of one model, on tensorflow.
@@ -59,10 +59,10 @@ def write_saved_model(predictor, path, half=False):
             tf.cast(weight, dtype)
             for weight, dtype in zip(module.weights, dtypes, strict=True)
         ]
-        signals, _ = model.stateless_call(
+        answer, _ = model.stateless_call(
             weights[:n_trained], weights[n_trained:], pixels, training=False
         )
-        return {"signals": signals}
+        return answer if isinstance(answer, dict) else {"signals": answer}
 
     module.serve = serve
     tf.saved_model.save(module, path, signatures={"serving_default": serve})
@@ -116,14 +116,27 @@ def write_onnx(predictor, path, half=False):
     graph = onnx.load(path)
     # Weights go into the one file, not into a neighbour of it.
     Path(f"{path}.data").unlink(missing_ok=True)
-    [output] = graph.graph.output
-    old_name, output.name = output.name, OUTPUT_NAME
-    for node in graph.graph.node:
+    for output, name in zip(
+        graph.graph.output, _output_names(predictor.model), strict=True
+    ):
+        _rename(graph.graph.node, output.name, name)
+        output.name = name
+    onnx.save(graph, path)
+
+
+def _output_names(model):
+    """Names of a model's outputs, in the order in which JAX flattens them."""
+    if isinstance(model.output, dict):
+        return sorted(model.output)
+    return ["signals"]
+
+
+def _rename(nodes, old_name, new_name):
+    for node in nodes:
         for names in (node.input, node.output):
             for index, name in enumerate(names):
                 if name == old_name:
-                    names[index] = OUTPUT_NAME
-    onnx.save(graph, path)
+                    names[index] = new_name
 
 
 def write_litert(predictor, path, half=False):

@@ -10,12 +10,13 @@ from tqdm import tqdm
 from ecg_keras.config import positional, setting
 from ecg_keras.errors import InputError
 from ecg_keras.images import read_image
-from ecg_keras.inference import load
+from ecg_keras.inference import DEFAULT_MODEL, load, refusal
 from ecg_keras.leads import RATE_HZ
 from ecg_keras.plotting import plot_signals
 from ecg_keras.signal_files import FORMATS, signals_table, write_signals
 
 BATCH_SIZE = 8
+STD_PREFIX = "std_mv_"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +25,10 @@ class DigitizeConfig:
 
     images: tuple[str, ...] = positional("image files", metavar="IMAGE")
     model: tuple[str, ...] = setting(
-        (), "run, export or .keras file; several are averaged", metavar="M"
+        (DEFAULT_MODEL,),
+        "tracer, which comes with the package, a run, an export or a .keras "
+        "file; several are averaged",
+        metavar="M",
     )
     output_dir: str | None = setting(None, "folder for the files")
     rate_hz: int = setting(RATE_HZ, "samples a second of the tables")
@@ -39,6 +43,12 @@ class DigitizeConfig:
     )
     skip_bad_images: bool = setting(
         False, "report images that cannot be read and go on without them"
+    )
+    force: bool = setting(
+        False, "also write what was read on a page of an unknown layout"
+    )
+    std: bool = setting(
+        False, "add columns with the standard deviation of each sample, in mV"
     )
     overwrite: bool = setting(False, "replace files that are there already")
 
@@ -75,13 +85,24 @@ def digitize(config):
                         raise
                     bad[name] = error
             if images:
-                found = predictor.predict(list(images.values()), BATCH_SIZE)
+                reading = predictor.read(list(images.values()))
+                accepted = _accepted(reading, list(images), config, bad)
+                groups = [[index] for index in accepted]
                 if config.average_images:
-                    found = found.mean(axis=0, keepdims=True)
-                for signals_mv, (name, image) in zip(
-                    found, images.items(), strict=False
-                ):
-                    _write(output_dir, name, image, signals_mv, config)
+                    groups = [accepted] if accepted else []
+                for averaged in groups:
+                    name = list(images)[averaged[0]]
+                    signals_mv = reading.signals_mv[averaged].mean(axis=0)
+                    # Errors of one page's pictures are much alike.
+                    std_mv = reading.std_mv[averaged].mean(axis=0)
+                    _write(
+                        output_dir,
+                        name,
+                        images[name],
+                        signals_mv,
+                        std_mv if config.std else None,
+                        config,
+                    )
                     written.append(Path(name).stem)
             bar.update(len(names))
     print(f"wrote {', '.join(config.format)} of {len(written)} to {output_dir}")
@@ -92,11 +113,28 @@ def digitize(config):
     return written
 
 
-def _write(output_dir, name, image, signals_mv, config):
+def _accepted(reading, names, config, bad):
+    """Indices of the images whose layout was found; others are reported."""
+    accepted = []
+    for index, refused in enumerate(reading.refused):
+        if refused and not config.force:
+            error = InputError(refusal(names[index]))
+            if not config.skip_bad_images:
+                raise error
+            bad[names[index]] = error
+        else:
+            accepted.append(index)
+    return accepted
+
+
+def _write(output_dir, name, image, signals_mv, std_mv, config):
     stem = Path(name).stem
     if not np.isfinite(signals_mv).all():
         raise InputError(f"{name}: the model's answer is not finite")
     table = signals_table(signals_mv, config.rate_hz)
+    if std_mv is not None:
+        std = signals_table(std_mv, config.rate_hz).iloc[:, 1:]
+        table = table.join(std.add_prefix(STD_PREFIX))
     if config.picture:
         plot_signals(
             output_dir / f"{stem}.png",
@@ -109,10 +147,6 @@ def _write(output_dir, name, image, signals_mv, config):
 
 
 def _check(config):
-    if not config.model:
-        raise InputError(
-            "--model is missing: a run, an export or a .keras file"
-        )
     if not config.output_dir:
         raise InputError("--output-dir is missing: the folder for the files")
     if config.rate_hz < 50:

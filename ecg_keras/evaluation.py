@@ -11,7 +11,7 @@ from tqdm import tqdm
 from ecg_keras.config import setting
 from ecg_keras.errors import InputError
 from ecg_keras.files import replacing
-from ecg_keras.inference import load
+from ecg_keras.inference import DEFAULT_MODEL, load
 from ecg_keras.leads import LEADS, N_LEADS, N_SAMPLES
 from ecg_keras.metrics import RATIO_CAP, capped_ratio, lead_powers, score_db
 from ecg_keras.records import (
@@ -24,6 +24,7 @@ from ecg_keras.resampling import from_grid
 
 ALL_IMAGES = "all images"
 AVERAGED = "averaged"
+NO_MODEL = "none"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +32,9 @@ class EvaluateConfig:
     """Settings of `python -m ecg_keras evaluate`."""
 
     model: tuple[str, ...] = setting(
-        (),
-        "run, export or .keras file; several are averaged (default: only the "
-        "baselines)",
+        (DEFAULT_MODEL,),
+        "tracer, which comes with the package, a run, an export or a .keras "
+        "file; several are averaged; none: only the baselines",
         metavar="M",
     )
     data_dir: str | None = setting(
@@ -77,7 +78,9 @@ def evaluate(config):
     bad = {}
     on_bad = bad.__setitem__ if config.skip_bad_records else None
     records = _chosen(read_records(data_dir, config.images, on_bad), config)
-    model = load(config.model) if config.model else None
+    model = None
+    if config.model not in ((), (NO_MODEL,)):
+        model = load(config.model)
 
     signals_mv = np.stack([read_signals(record)[0] for record in records])
     mean_of_others = _mean_of_others(signals_mv)
@@ -92,7 +95,7 @@ def evaluate(config):
         }
         if model:
             paths = list(record.image_paths.values())
-            predicted = model.predict(paths)
+            predicted = model.read(paths).signals_mv
             found["model"] = dict(
                 zip(record.image_paths, predicted, strict=True)
             )

@@ -1,9 +1,10 @@
 """Load trained models and turn images into signals.
 
 import ecg_keras
-signals_mv = ecg_keras.load("runs/first").predict(["page.png"])
+signals_mv = ecg_keras.load("tracer").predict(["page.png"])
 """
 
+import dataclasses
 import json
 import zipfile
 from pathlib import Path
@@ -11,24 +12,56 @@ from pathlib import Path
 import keras
 import numpy as np
 
-# Registers the losses that a saved model may name.
+# Register the losses and layers that a saved model may name.
 import ecg_keras.losses  # noqa: F401
+import ecg_keras.models.row_network  # noqa: F401
+import ecg_keras.models.tracer  # noqa: F401
 from ecg_keras.errors import InputError
 from ecg_keras.images import read_resized, resize
+from ecg_keras.run_folder import RUN_FILE
 
-RUN_FILE = "best_model.keras"
 EXPORT_FILE = "model.keras"
 EXPORT_SUMMARY = "export.json"
 # Grows when an export of now cannot be read by the code of before.
 EXPORT_VERSION = 1
 
+# Trained models that come with the package (docs/tracer.md).
+PRESETS = {"tracer": Path(__file__).parent / "weights" / "tracer.keras"}
+DEFAULT_MODEL = "tracer"
 
-def load(path):
+# Pixels that a batch may hold by default: 8 images of 512 x 512, 1 page.
+BATCH_PIXELS = 8 * 512 * 512
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """What models read in some images.
+
+    Attributes:
+        signals_mv: (n, 12, 5000) float32 mV at 500 Hz.
+        std_mv: the same shape, how sure each sample is; NaN from models that
+            do not say.
+        layout_found: (n,) 0 to 1, whether an image is a page that the models
+            can read; 1 from models that do not say.
+    """
+
+    signals_mv: np.ndarray
+    std_mv: np.ndarray
+    layout_found: np.ndarray
+
+    @property
+    def refused(self):
+        """(n,) bool: images that are no page of a layout that can be read."""
+        return self.layout_found < 0.5
+
+
+def load(path=DEFAULT_MODEL):
     """Load a model, or an ensemble, for inference.
 
     Args:
-        path: a `.keras` file, the folder of a training run or of an export, or
-            a list of these, whose answers are averaged.
+        path: "tracer", which comes with the package; a `.keras` file; the
+            folder of a training run or of an export; or a list of these, whose
+            answers are averaged.
 
     Returns:
         `Predictor`.
@@ -68,7 +101,10 @@ class Predictor:
             config = {**model.get_config(), "name": f"member_{index}"}
             member = keras.Model.from_config(config)
             member.set_weights(model.get_weights())
-            members.append(member(image))
+            answer = member(image)
+            if isinstance(answer, dict):
+                answer = answer["signals"]
+            members.append(answer)
         mean = keras.layers.Average(dtype="float32", name="signals")
         return keras.Model(image, mean(members), name="ensemble")
 
@@ -87,16 +123,38 @@ class Predictor:
             )
         return sizes.pop()
 
-    def predict(self, images, batch_size=8):
+    def predict(self, images, batch_size=None):
         """Signals of some images.
+
+        Args:
+            images: see `read`.
+            batch_size: see `read`.
+
+        Returns:
+            (n, 12, 5000) float32 mV at 500 Hz.
+
+        Raises:
+            InputError: an image cannot be read, there is none, or one is no
+                page of a layout that the models can read; `read` says what it
+                finds in such a page.
+        """
+        reading = self.read(images, batch_size)
+        for image, refused in zip(images, reading.refused, strict=True):
+            if refused:
+                name = "an image" if isinstance(image, np.ndarray) else image
+                raise InputError(refusal(name))
+        return reading.signals_mv
+
+    def read(self, images, batch_size=None):
+        """Signals of some images, how sure they are, and what was no page.
 
         Args:
             images: list of file names, or of (H, W, 3) uint8 arrays of any
                 sizes, or one array (n, H, W, 3).
-            batch_size: images at once.
+            batch_size: images at once; by default 8 of 512 x 512, or one page.
 
         Returns:
-            (n, 12, 5000) float32 mV at 500 Hz.
+            `Reading`.
 
         Raises:
             InputError: an image cannot be read, or there is none.
@@ -105,22 +163,47 @@ class Predictor:
             raise TypeError(f"Expected a list of images. Received: {images!r}")
         if not len(images):
             raise InputError("no images were given")
-        found = []
-        for start in range(0, len(images), batch_size):
-            batch = images[start : start + batch_size]
-            answers = [self._answer(model, batch, batch_size)
-                       for model in self.models]  # fmt: skip
-            found.append(np.mean(answers, axis=0, dtype=np.float32))
-        return np.concatenate(found)
+        readings = []
+        for model in self.models:
+            size = model.input_shape[1:3]
+            at_once = batch_size or max(1, BATCH_PIXELS // (size[0] * size[1]))
+            parts = [
+                self._answer(model, images[start : start + at_once], at_once)
+                for start in range(0, len(images), at_once)
+            ]
+            readings.append(
+                [np.concatenate(x) for x in zip(*parts, strict=True)]
+            )
+        return Reading(
+            *(
+                np.mean(x, axis=0, dtype=np.float32)
+                for x in zip(*readings, strict=True)
+            )
+        )
 
     def _answer(self, model, batch, batch_size):
+        """(signals, deviations, layout found) of a batch."""
         size = model.input_shape[1:3]
         pixels = np.stack([_pixels(image, size) for image in batch])
         # Batches of one size: JAX compiles once, and the same image gets the
         # same answer wherever it stands.
         missing = batch_size - len(pixels) if len(pixels) > 1 else 0
         padded = np.pad(pixels, [(0, missing), *[(0, 0)] * 3], mode="edge")
-        return model.predict_on_batch(padded)[: len(pixels)]
+        answer = model.predict_on_batch(padded)
+        if not isinstance(answer, dict):
+            answer = {"signals": answer}
+        signals = answer["signals"]
+        std = answer.get("std_mv", np.full_like(signals, np.nan))
+        found = answer.get("layout_found", np.ones(len(padded), np.float32))
+        return [x[: len(pixels)] for x in (signals, std, found)]
+
+
+def refusal(name):
+    """What is said of an image that is no page that can be read."""
+    return (
+        f"{name} does not look like a page of 3x4 leads and a rhythm strip at "
+        "25 mm/s and 10 mm/mV, upright and whole: the model would read it wrong"
+    )
 
 
 def _pixels(image, size):
@@ -135,7 +218,9 @@ def _pixels(image, size):
 
 
 def _model_file(path):
-    """The .keras file of a model given as a file or a folder."""
+    """The .keras file of a model given by name, as a file or a folder."""
+    if str(path) in PRESETS and not path.exists():
+        return PRESETS[str(path)]
     if path.is_dir():
         for name in (RUN_FILE, EXPORT_FILE):
             if (path / name).is_file():
@@ -192,7 +277,10 @@ def _load_model(file):
         raise InputError(
             f"{file} is no model that can be read: {error}"
         ) from error
-    if len(model.inputs) != 1 or model.output_shape[-2:] != (12, 5000):
+    shape = model.output_shape
+    if isinstance(shape, dict):
+        shape = shape.get("signals", ())
+    if len(model.inputs) != 1 or tuple(shape[-2:]) != (12, 5000):
         raise InputError(
             f"{file} is no model of this package. Expected an image to "
             f"signals (12, 5000). Received: {model.output_shape}"

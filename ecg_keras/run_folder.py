@@ -26,6 +26,7 @@ from ecg_keras.files import replacing
 WEIGHTS_FILE = "training.weights.h5"
 STATE_FILE = "state.json"
 HISTORY_FILE = "history.csv"
+RUN_FILE = "best_model.keras"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 What a batch holds is a pure function of (seed, epoch, step), as in `pipeline`.
 
-Batches are `strip` (B, 480, W, 3) uint8 and targets (B, 2 W) float32 mV with
+Batches are `strip` (B, 800, W, 3) uint8 and targets (B, 2 W) float32 mV with
 NaN where there is no trace.
 """
 

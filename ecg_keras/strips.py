@@ -1,6 +1,6 @@
 """A row of the page, straightened: the picture that the tracer's network reads.
 
-A strip is 480 px high and 2560 px wide, whatever the page's own resolution: a
+A strip is 800 px high and 2560 px wide, whatever the page's own resolution: a
 pixel is 0.125 mm (12.5 uV) high and 0.1 mm (4 ms) wide. Two samples of the
 500 Hz grid fall into each column; sample i is at t = 2 ms x i - 120 ms.
 """
@@ -23,7 +23,7 @@ from ecg_keras.paper import (
     x_px,
 )
 
-STRIP_HEIGHT = 480
+STRIP_HEIGHT = 800  # 5 mV up and down: some ventricular beats need it
 STRIP_WIDTH = 2560
 PIXEL_MM = 0.125  # its height
 SAMPLES_PER_COLUMN = 2

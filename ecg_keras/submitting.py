@@ -21,7 +21,7 @@ from ecg_keras.config import setting
 from ecg_keras.errors import InputError
 from ecg_keras.files import replacing
 from ecg_keras.images import read_image
-from ecg_keras.inference import load
+from ecg_keras.inference import DEFAULT_MODEL, load, refusal
 from ecg_keras.leads import N_LEADS, N_SAMPLES
 from ecg_keras.records import find_data_dir
 from ecg_keras.submission import (
@@ -39,17 +39,21 @@ class SubmitConfig:
     """Settings of `python -m ecg_keras submit`."""
 
     model: tuple[str, ...] = setting(
-        (), "run, export or .keras file; several are averaged", metavar="M"
+        (DEFAULT_MODEL,),
+        "tracer, which comes with the package, a run, an export or a .keras "
+        "file; several are averaged",
+        metavar="M",
     )
     data_dir: str | None = setting(
         None, "folder in the competition's layout (default: as train.py)"
     )
     output: str = setting("submission.csv", "file to write, .csv or .parquet")
-    batch_size: int = setting(8, "images at once")
+    batch_size: int = setting(8, "records between two parts on disk")
     on_error: str = setting(
         "fail",
         "an image that cannot be read: fail, or write a baseline of 0 mV "
-        "for its record and report it",
+        "for its record and report it; a page of an unknown layout is read "
+        "as well as can be, and reported",
         choices=("fail", "baseline"),
     )
 
@@ -61,7 +65,8 @@ def submit(config):
         config: a `SubmitConfig`.
 
     Returns:
-        dict: record id -> message, for the records that got the baseline.
+        dict: record id -> message, for the records that got the baseline or
+        whose layout was not found.
 
     Raises:
         InputError: a setting, the folder, the model or an image is no good, or
@@ -90,15 +95,11 @@ def submit(config):
     n_rows = int(table["number_of_rows"].sum())
     print(f"wrote {n_rows} rows of {len(records)} records to {output}")
     for name, message in bad.items():
-        print(f"baseline for {name}: {message}")
+        print(f"trouble with {name}: {message}")
     return bad
 
 
 def _check(config):
-    if not config.model:
-        raise InputError(
-            "--model is missing: a run, an export or a .keras file"
-        )
     output = Path(config.output)
     if output.suffix not in SUFFIXES:
         raise InputError(
@@ -158,8 +159,13 @@ def _write_part(part, batch, data_dir, predictor, config):
             bad[name] = str(error)
     found = {}
     if images:
-        answers = predictor.predict(list(images.values()), config.batch_size)
-        found = dict(zip(images, answers, strict=True))
+        reading = predictor.read(list(images.values()))
+        found = dict(zip(images, reading.signals_mv, strict=True))
+        for name, refused in zip(images, reading.refused, strict=True):
+            if refused and config.on_error == "fail":
+                raise InputError(refusal(data_dir / "test" / f"{name}.png"))
+            if refused:
+                bad[name] = f"read nevertheless, but {refusal('its image')}"
     baseline = np.zeros((N_LEADS, N_SAMPLES), np.float32)
     rows = [
         submission_rows(rows, found.get(name, baseline)) for name, rows in batch

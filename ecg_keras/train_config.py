@@ -47,7 +47,9 @@ class TrainConfig:
         choices=tuple(ENCODERS),
     )
     weights: str = setting(
-        "imagenet", "imagenet, none, or the folder of a keras-hub preset"
+        "imagenet",
+        "imagenet, none, or the folder of a keras-hub preset; for tracer and "
+        "frame the run or .keras file to begin with (default: none)",
     )
     image_size: tuple[int, int] = setting(
         (512, 512), "images are resized to this", metavar=("H", "W")
@@ -75,7 +77,7 @@ class TrainConfig:
     )
     tracer_steps: int = setting(500, "tracer, frame: batches in an epoch")
     tracer_columns: int = setting(
-        512, "tracer: width of the parts of strips that it learns from"
+        320, "tracer: width of the parts of strips that it learns from"
     )
     tracer_filters: tuple[int, ...] = setting(
         FILTERS, "tracer: channels at each scale"
@@ -149,7 +151,7 @@ def check_config(config):
                 f"Received: {getattr(config, name)}"
             )
     if config.weights not in ("imagenet", "none"):
-        if not Path(config.weights).is_dir():
+        if not Path(config.weights).exists():
             raise InputError(
                 f"--weights {config.weights}: no such folder. Expected "
                 "imagenet, none, or the folder of a keras-hub preset"

@@ -4,8 +4,11 @@ A task builds and compiles its model, and says which batches it learns from and
 how it is validated; all else of a run is in `training`.
 """
 
+from pathlib import Path
+
 import keras
 
+from ecg_keras.errors import InputError
 from ecg_keras.frame_batches import frame_batches, load_small_pictures
 from ecg_keras.losses import (
     FrameLoss,
@@ -23,6 +26,7 @@ from ecg_keras.pipeline import (
     steps_per_epoch,
     training_batches,
 )
+from ecg_keras.run_folder import RUN_FILE
 from ecg_keras.strip_batches import load_pictures, training_parts
 from ecg_keras.validation import (
     FrameValidation,
@@ -137,11 +141,12 @@ class TracerTask:
 
     def __init__(self, config):
         self.config = config
-        self.weights = "none"
+        self.weights = _begin_with(config)
         self.plateau_rate = None  # An optimizer's schedule is no callback.
 
     def build(self):
-        return build_row_network(self.config.tracer_filters)
+        network = build_row_network(self.config.tracer_filters)
+        return _begun(network, self.weights, self.config)
 
     def cache_bytes(self, records):
         return 0
@@ -200,11 +205,11 @@ class FrameTask:
 
     def __init__(self, config):
         self.config = config
-        self.weights = "none"
+        self.weights = _begin_with(config)
         self.plateau_rate = None
 
     def build(self):
-        return build_frame_network()
+        return _begun(build_frame_network(), self.weights, self.config)
 
     def cache_bytes(self, records):
         return 0
@@ -238,6 +243,28 @@ class FrameTask:
 
     def validation(self):
         return FrameValidation(self.validated, FrameLoss(), self.config.seed)
+
+
+def _begin_with(config):
+    """The model to begin with: ImageNet's weights are the regressor's."""
+    return "none" if config.weights == "imagenet" else config.weights
+
+
+def _begun(network, weights, config):
+    """A network with the weights of a saved one, unless a run goes on."""
+    if weights == "none" or config.resume:
+        return network
+    path = Path(weights)
+    path = path / RUN_FILE if path.is_dir() else path
+    try:
+        saved = keras.models.load_model(path, compile=False)
+        network.set_weights(saved.get_weights())
+    except (ValueError, OSError, TypeError) as error:
+        raise InputError(
+            f"--weights {weights}: expected the run or .keras file of such a "
+            f"network: {error}"
+        ) from error
+    return network
 
 
 def _cosine(config):

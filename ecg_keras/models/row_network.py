@@ -1,6 +1,6 @@
 """The network that follows a trace: a strip to a distribution for each sample.
 
-    strip (B, 480, W, 3), 0..255 -> logits (B, 240, 2 W): for each sample, over
+    strip (B, 800, W, 3), 0..255 -> logits (B, 400, 2 W): for each sample, over
     the bins of voltage (`strips.bins_mv`)
 
 A U-Net of plain convolutions, which two cores of a CPU can train. Time stays
@@ -20,6 +20,7 @@ from ecg_keras.strips import (
 )
 
 FILTERS = (24, 32, 48, 64, 96)
+HEIGHT_UNIT = 240  # px of a strip
 
 
 def columns_multiple(filters=FILTERS):
@@ -29,11 +30,12 @@ def columns_multiple(filters=FILTERS):
 
 @keras.saving.register_keras_serializable(package="ecg_keras")
 class Height(keras.layers.Layer):
-    """Adds a channel: how high in the strip a pixel is, -1 to 1."""
+    """Adds a channel: how far below 0 mV a pixel is, in 3 mV."""
 
     def call(self, x):
         shape = ops.shape(x)
-        ramp = ops.cast(ops.arange(x.shape[1]), x.dtype) / (x.shape[1] / 2) - 1
+        ramp = ops.arange(x.shape[1], dtype="float32") - x.shape[1] / 2
+        ramp = ops.cast(ramp / HEIGHT_UNIT, x.dtype)
         ramp = ops.broadcast_to(ramp[None, :, None, None], (*shape[:3], 1))
         return ops.concatenate([x, ramp], axis=-1)
 
@@ -63,8 +65,8 @@ def build_row_network(filters=FILTERS, width=None):
             for any.
 
     Returns:
-        A functional model: `strip` (B, 480, W, 3), 0..255, to `logits`
-        (B, 240, 2 W) float32.
+        A functional model: `strip` (B, 800, W, 3), 0..255, to `logits`
+        (B, 400, 2 W) float32.
     """
     strip = keras.Input((STRIP_HEIGHT, width, 3), name="strip")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(strip)
