@@ -13,6 +13,7 @@ import numpy as np
 from ecg_keras.errors import InputError
 from ecg_keras.plotting import plot_curves, plot_signals
 from ecg_keras.run_folder import (
+    RUN_FILE,
     save_checkpoint,
     save_slim,
     write_history,
@@ -93,10 +94,14 @@ class BestModel(keras.callbacks.Callback):
         validation: the validation callback whose examples are drawn.
         history: list of dicts of logs, one for each past epoch.
         monitor: the log that says which is best, the higher the better.
+        whole: the model in training to the model that is saved.
     """
 
-    def __init__(self, run_dir, validation, history, monitor="val_snr"):
+    def __init__(
+        self, run_dir, validation, history, monitor="val_snr", whole=None
+    ):
         super().__init__()
+        self.whole = whole or (lambda model: model)
         self.run_dir = run_dir
         self.validation = validation
         self.monitor = monitor
@@ -106,7 +111,7 @@ class BestModel(keras.callbacks.Callback):
         if logs[self.monitor] <= self.best:
             return
         self.best = logs[self.monitor]
-        save_slim(self.model, self.run_dir / "best_model.keras")
+        save_slim(self.whole(self.model), self.run_dir / RUN_FILE)
         for record_id, target, prediction in self.validation.examples:
             plot_signals(
                 self.run_dir / "predictions" / f"{record_id}.png",

@@ -277,12 +277,13 @@ def _load_model(file):
         raise InputError(
             f"{file} is no model that can be read: {error}"
         ) from error
-    shape = model.output_shape
-    if isinstance(shape, dict):
-        shape = shape.get("signals", ())
+    output = model.output
+    if isinstance(output, dict):
+        output = output.get("signals")
+    shape = getattr(output, "shape", ())
     if len(model.inputs) != 1 or tuple(shape[-2:]) != (12, 5000):
         raise InputError(
             f"{file} is no model of this package. Expected an image to "
-            f"signals (12, 5000). Received: {model.output_shape}"
+            f"signals (12, 5000). Received: {shape}"
         )
     return model

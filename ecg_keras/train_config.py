@@ -49,7 +49,7 @@ class TrainConfig:
     weights: str = setting(
         "imagenet",
         "imagenet, none, or the folder of a keras-hub preset; for tracer and "
-        "frame the run or .keras file to begin with (default: none)",
+        "frame the tracer to begin with (default: none)",
     )
     image_size: tuple[int, int] = setting(
         (512, 512), "images are resized to this", metavar=("H", "W")

@@ -179,7 +179,7 @@ def _callbacks(task, run_dir, history):
         early_stopping,
         *schedules,
         Replay([early_stopping, *schedules], past, task.plateau_rate),
-        BestModel(run_dir, validation, past, task.monitor),
+        BestModel(run_dir, validation, past, task.monitor, task.whole),
         HistoryFiles(run_dir, history),
     ]
     if config.tensorboard:

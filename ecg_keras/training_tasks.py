@@ -4,12 +4,11 @@ A task builds and compiles its model, and says which batches it learns from and
 how it is validated; all else of a run is in `training`.
 """
 
-from pathlib import Path
-
 import keras
 
 from ecg_keras.errors import InputError
 from ecg_keras.frame_batches import frame_batches, load_small_pictures
+from ecg_keras.inference import DEFAULT_MODEL, load
 from ecg_keras.losses import (
     FrameLoss,
     SignalLoss,
@@ -20,13 +19,13 @@ from ecg_keras.losses import (
 from ecg_keras.models.page_frame import build_frame_network
 from ecg_keras.models.regressor import build_regressor
 from ecg_keras.models.row_network import build_row_network
+from ecg_keras.models.tracer import build_tracer
 from ecg_keras.page_cache import cache_size_bytes
 from ecg_keras.pipeline import (
     load_pages,
     steps_per_epoch,
     training_batches,
 )
-from ecg_keras.run_folder import RUN_FILE
 from ecg_keras.strip_batches import load_pictures, training_parts
 from ecg_keras.validation import (
     FrameValidation,
@@ -84,6 +83,10 @@ class RegressorTask:
         self.training = load_pages(training, size, cache_dir, on_bad)
         self.validated = load_pages(validation, size, cache_dir, on_bad)
         self.steps_per_epoch()
+
+    def whole(self, model):
+        """What is saved as the best model."""
+        return model
 
     def steps_per_epoch(self):
         return steps_per_epoch(self.training, self.config.batch_size)
@@ -156,6 +159,11 @@ class TracerTask:
         self.training = load_pictures(training, on_bad)
         self.validated = load_pictures(validation, on_bad)
 
+    def whole(self, model):
+        """The tracer: with the frame network that comes with the package."""
+        packaged = load(DEFAULT_MODEL).model
+        return build_tracer(packaged.get_layer("frame_network"), model)
+
     def steps_per_epoch(self):
         return self.config.tracer_steps
 
@@ -219,6 +227,11 @@ class FrameTask:
         self.training = load_small_pictures(training, on_bad)
         self.validated = load_small_pictures(validation, on_bad)
 
+    def whole(self, model):
+        """The tracer: with the row network that comes with the package."""
+        packaged = load(DEFAULT_MODEL).model
+        return build_tracer(model, packaged.get_layer("row_network"))
+
     def steps_per_epoch(self):
         return self.config.tracer_steps
 
@@ -251,18 +264,16 @@ def _begin_with(config):
 
 
 def _begun(network, weights, config):
-    """A network with the weights of a saved one, unless a run goes on."""
+    """A network with the weights of a trained one, unless a run goes on."""
     if weights == "none" or config.resume:
         return network
-    path = Path(weights)
-    path = path / RUN_FILE if path.is_dir() else path
+    saved = load(weights).model
     try:
-        saved = keras.models.load_model(path, compile=False)
-        network.set_weights(saved.get_weights())
-    except (ValueError, OSError, TypeError) as error:
+        network.set_weights(saved.get_layer(network.name).get_weights())
+    except ValueError as error:
         raise InputError(
-            f"--weights {weights}: expected the run or .keras file of such a "
-            f"network: {error}"
+            f"--weights {weights}: expected a tracer whose {network.name} is "
+            f"of the shape that this run trains: {error}"
         ) from error
     return network
 
