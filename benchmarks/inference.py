@@ -30,7 +30,8 @@ _KERAS = """
 from ecg_keras.inference import load
 model = load(path).model
 def answer(pixels):
-    return np.asarray(model.predict_on_batch(pixels))
+    found = model.predict_on_batch(pixels)
+    return found["signals"] if isinstance(found, dict) else found
 """
 _SAVED_MODEL = """
 import tensorflow as tf

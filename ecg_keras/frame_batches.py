@@ -14,14 +14,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ecg_keras.layouts import COMPETITION
-from ecg_keras.models.page_frame import (
+from ecg_keras.frame_cells import (
     CELL_PX,
     SHRINK,
     UNIT_PX,
     cell_centres_px,
     cell_counts,
 )
+from ecg_keras.layouts import COMPETITION
 from ecg_keras.page_map import PageMap
 from ecg_keras.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
 from ecg_keras.strip_batches import load_pictures, read_picture, vary

@@ -14,6 +14,7 @@ import numpy as np
 
 # Register the losses and layers that a saved model may name.
 import ecg_keras.losses  # noqa: F401
+import ecg_keras.models.frame_network  # noqa: F401
 import ecg_keras.models.row_network  # noqa: F401
 import ecg_keras.models.tracer  # noqa: F401
 from ecg_keras.errors import InputError

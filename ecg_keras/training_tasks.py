@@ -16,7 +16,7 @@ from ecg_keras.losses import (
     snr_db,
     trace_snr_db,
 )
-from ecg_keras.models.page_frame import build_frame_network
+from ecg_keras.models.frame_network import build_frame_network
 from ecg_keras.models.regressor import build_regressor
 from ecg_keras.models.row_network import build_row_network
 from ecg_keras.models.tracer import build_tracer

@@ -11,9 +11,10 @@ import numpy as np
 from keras import ops
 
 from ecg_keras.frame_batches import example
+from ecg_keras.frame_cells import UNIT_PX, cell_centres_px
 from ecg_keras.losses import snr_db
 from ecg_keras.metrics import record_ratio, score_db
-from ecg_keras.models.page_frame import UNIT_PX, cell_centres_px, fit_affine
+from ecg_keras.models.page_frame import fit_affine
 from ecg_keras.models.row_joining import join_rows
 from ecg_keras.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
 from ecg_keras.pipeline import ordered_batches

@@ -8,10 +8,14 @@ import sys
 import keras
 import numpy as np
 
+from ecg_keras.degradation import degrade
 from ecg_keras.inference import load
 from ecg_keras.losses import SignalLoss
 from ecg_keras.models.backbone import ENCODERS, build_encoder
 from ecg_keras.models.regressor import build_regressor
+from ecg_keras.rendering import render_page
+from ecg_keras.resampling import from_grid
+from ecg_keras.synthesis import simulate
 
 
 class Guess(keras.layers.Layer):
@@ -50,6 +54,13 @@ def cases():
     return target, found
 
 
+def tracer_page():
+    """A scan for the tracer, (H, W, 3) uint8."""
+    rng = np.random.default_rng(12)
+    page = render_page(from_grid(simulate(rng), 500), 500)
+    return degrade(page, "0003", rng)[0]
+
+
 def parameter_counts():
     """Parameters of the encoders and of the whole model, in M.
 
@@ -75,6 +86,7 @@ def main(model_file, output):
         loss=float(SignalLoss()(target, found)),
         gradient=loss_gradient(target, found),
         prediction=predictor.predict(list(images)),
+        tracer=load("tracer").predict([tracer_page()]),
         tensorflow_gpus=_visible_gpus(),
         **parameter_counts(),
     )

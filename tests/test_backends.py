@@ -47,6 +47,16 @@ def test_a_checkpoint_predicts_the_same_on_every_backend(results, backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_the_tracer_reads_the_same_on_every_backend(results, backend):
+    expected = results["jax"]["tracer"]
+    assert expected.std() > 0.05
+    difference = np.abs(results[backend]["tracer"] - expected)
+    assert np.quantile(difference, 0.999) < 1e-3
+    # Where two modes are as likely, rounding may decide between them.
+    assert np.mean(difference > 1e-3) < 1e-3
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_the_loss_is_the_same_on_every_backend(results, backend):
     expected = numpy_loss(*(x.astype("float64") for x in cases()))
     assert results[backend]["loss"] == pytest.approx(expected, rel=1e-4)

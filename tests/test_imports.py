@@ -12,21 +12,35 @@ PACKAGE = Path(__file__).parents[1] / "ecg_keras"
 # Modules may import modules of lower levels only (docs/architecture.md).
 LEVELS = {
     0: {"errors", "files", "version", "leads"},
-    0.5: {"paper", "config", "images", "resampling"},
+    0.5: {"paper", "config", "images", "resampling", "page_map", "wear"},
+    0.6: {"layouts", "strips", "frame_cells", "camera"},
+    0.7: {"readout"},
     1: {"records", "synthesis", "losses", "metrics", "page_cache"},
     1.8: {"page_drawing", "run_folder", "signal_files"},
     2: {"rendering", "degradation", "models.backbone"},
+    2.2: {"variety"},
     2.5: {"rendered_folder"},
-    3: {"pipeline", "datasets", "models"},
-    3.5: {"callbacks", "preflight", "demo", "train_config"},
-    4: {"training", "inference", "running"},
+    2.6: {
+        "models.frame_network",
+        "models.page_frame",
+        "models.row_network",
+        "models.row_joining",
+    },
+    3: {"pipeline", "strip_batches", "datasets", "models"},
+    3.2: {"frame_batches"},
+    3.5: {"callbacks", "validation", "preflight", "demo", "train_config"},
+    4: {"inference", "running"},
+    4.2: {"training_tasks"},
+    4.4: {"training"},
     4.5: {"converting"},
     5: {"evaluation", "exporting", "digitizing", "submitting"},
 }
 # Leaves may import levels 0 and 1, and anything above 1 may import them.
 LEAVES = {"submission", "plotting"}
 TOP = {"", "__main__"}
-USES_TENSORFLOW = ("pipeline", "datasets", "converting")
+USES_TENSORFLOW = (
+    "pipeline", "strip_batches", "frame_batches", "datasets", "converting",
+)  # fmt: skip
 
 
 def _module(path):

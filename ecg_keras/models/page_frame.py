@@ -1,22 +1,22 @@
 """Where the page lies in a picture: found coarsely by a network, then exactly.
 
     picture (B, 1700, 2200, 3), 0..255
-        -> frame network on 1/8 of the size: for each cell of 64 px, which page
-           point it shows, and how sure that is; and whether the page is 3x4+1
+        -> `frame_network` on 1/8 of the size: for each cell of 64 px, which
+           page point it shows, and how sure that is
         -> an affine map by weighted least squares, good to some px
         -> the phase of the 5 mm grid, then of the 1 mm grid, in windows of
-           158 px: a quadratic correction, good to a tenth of a px
+           158 px: a cubic correction, good to a tenth of a px
 
 All steps are `keras.ops`, so that they are part of the exported graph. A photo
-needs a finer correction than a quadratic one; the rest would stay.
+needs a finer correction than a cubic one; the rest would stay.
 """
 
 import math
 
-import keras
 import numpy as np
 from keras import ops
 
+from ecg_keras.frame_cells import UNIT_PX, cell_centres_px
 from ecg_keras.paper import (
     COARSE_GRID_MM,
     FINE_GRID_MM,
@@ -25,11 +25,6 @@ from ecg_keras.paper import (
     PX_PER_MM,
 )
 
-SHRINK = 8  # the frame network sees the picture this much smaller
-CELL_PX = 64
-FILTERS = (16, 24, 40)
-# The network counts in boxes of the coarse grid.
-UNIT_PX = COARSE_GRID_MM * PX_PER_MM
 # An image of half the size shows the grid well enough.
 HALF = 2
 WINDOW_PX = 79  # of the half-size image: 4.01 periods of the coarse grid
@@ -38,96 +33,14 @@ GRID_X_PX, GRID_Y_PX = 0.5, PAGE_HEIGHT_PX + 0.5
 # What is darker than its surroundings by more than this is no grid.
 MAX_GRID_DEPTH = 50.0
 # Weight of "no correction", in windows with a clear grid.
-PRIOR = 0.5
-
-
-def cell_counts():
-    """(rows, columns) of the frame network's cells."""
-    return (
-        math.ceil(math.ceil(PAGE_HEIGHT_PX / SHRINK) / 8),
-        math.ceil(math.ceil(PAGE_WIDTH_PX / SHRINK) / 8),
-    )
-
-
-def cell_centres_px():
-    """Picture coordinates of the cells' centres, (rows, columns, 2) float32."""
-    rows, columns = cell_counts()
-    x = (np.arange(columns) + 0.5) * CELL_PX
-    y = (np.arange(rows) + 0.5) * CELL_PX
-    return np.stack(np.meshgrid(x, y), axis=-1).astype(np.float32)
-
-
-def build_frame_network(filters=FILTERS):
-    """Build the network that finds the page coarsely.
-
-    Args:
-        filters: channels at 1/2, 1/4 and 1/8 of the small picture.
-
-    Returns:
-        A functional model: `small` (B, 213, 275, 3), 0..255, to `cells`
-        (B, 27, 35, 4): x and y of the page point less those of the cell, in
-        boxes of 5 mm; log of their uncertainty in boxes; logit of 3x4+1,
-        the same in all cells.
-    """
-    height = math.ceil(PAGE_HEIGHT_PX / SHRINK)
-    width = math.ceil(PAGE_WIDTH_PX / SHRINK)
-    small = keras.Input((height, width, 3), name="small")
-    x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(small)
-    for index, n_filters in enumerate(filters):
-        x = _block(x, n_filters, f"down_{index}", strides=2)
-        x = _block(x, n_filters, f"encode_{index}")
-    for dilation in (2, 4, 8):  # as far as the page's edges
-        near = _block(x, filters[-1], f"context_{dilation}", dilation=dilation)
-        x = keras.layers.Add(name=f"join_{dilation}")([x, near])
-    whole = keras.layers.GlobalAveragePooling2D(name="whole")(x)
-    whole = keras.layers.Dense(64, "relu", name="whole_hidden")(whole)
-    logit = keras.layers.Dense(1, dtype="float32", name="layout")(whole)
-    shift = keras.layers.Dense(2, dtype="float32", name="shift")(whole)
-    x = _block(x, filters[-1], "decode")
-    points = keras.layers.Conv2D(3, 1, dtype="float32", name="points")(x)
-    cells = _Cells(dtype="float32", name="cells")([points, shift, logit])
-    return keras.Model(small, cells, name="frame_network")
-
-
-@keras.saving.register_keras_serializable(package="ecg_keras")
-class _Cells(keras.layers.Layer):
-    """Joins local points, their common shift, and the layout's logit."""
-
-    def call(self, inputs):
-        points, shift, logit = inputs
-        ones = ops.ones_like(points[..., :1])
-        return ops.concatenate(
-            [
-                points[..., :2] + shift[:, None, None],
-                points[..., 2:],
-                logit[:, None, None] * ones,
-            ],
-            axis=-1,
-        )
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[0][:3], 4)
-
-
-def _block(x, filters, name, strides=1, dilation=1):
-    x = keras.layers.Conv2D(
-        filters,
-        3,
-        strides,
-        padding="same",
-        dilation_rate=dilation,
-        use_bias=False,
-        name=f"{name}_conv",
-    )(x)
-    x = keras.layers.BatchNormalization(momentum=0.98, name=f"{name}_norm")(x)
-    return keras.layers.ReLU(name=name)(x)
+PRIOR = 0.2
 
 
 def fit_affine(cells):
     """The affine map from the page to the picture that fits the cells best.
 
     Args:
-        cells: (B, rows, columns, 4), see `build_frame_network`.
+        cells: (B, rows, columns, 4), see `frame_network`.
 
     Returns:
         (B, 2, 3): picture px = map @ (x, y, 1), all counted from the middle of
@@ -158,9 +71,9 @@ def refine(picture, affine):
         affine: (B, 2, 3) from `fit_affine`.
 
     Returns:
-        (affine, bend, depth): the corrected map; (B, 6, 2) px by which the page
-        point x, y is farther on than the affine map says, over `_quadratic`;
-        (B,) mean depth of the grid's modulation, of 255.
+        (affine, bend, depth): the corrected map; (B, 10, 2) px by which the
+        page point x, y is farther on than the affine map says, over
+        `_cubic`; (B,) mean depth of the grid's modulation, of 255.
     """
     depth_map = _grid_depth(picture)
     x, y = _half_coordinates()
@@ -174,7 +87,7 @@ def refine(picture, affine):
     page_x, page_y = _to_page(affine, x, y)
     shift, strength = _grid_shift(depth_map, page_x, page_y, FINE_GRID_MM)
     place = _windows(ops.stack([page_x, page_y], axis=-1))
-    bend = _fit_shift(place, shift, strength, _quadratic)
+    bend = _fit_shift(place, shift, strength, _cubic)
     return affine, bend, ops.mean(strength, axis=(1, 2))
 
 
@@ -191,7 +104,7 @@ def to_picture(affine, bend, page_x, page_y):
     x = page_x - PAGE_WIDTH_PX / 2
     y = page_y - PAGE_HEIGHT_PX / 2
     points = ops.stack([x, y], axis=-1)[None]
-    shift = ops.matmul(_quadratic(points), bend)
+    shift = ops.matmul(_cubic(points), bend)
     x, y = (points[..., k] + shift[..., k] for k in (0, 1))
     a = affine[:, :, :, None]
     return (
@@ -286,13 +199,15 @@ def _linear(points):
     return ops.concatenate([ops.ones_like(scaled[..., :1]), scaled], axis=-1)
 
 
-def _quadratic(points):
-    """(B, n, 2) px from the middle to (B, n, 6): 1, x, y, x^2, x y, y^2."""
+def _cubic(points):
+    """(B, n, 2) px from the middle to (B, n, 10): 1, x, y, x^2, ... y^3."""
     scaled = points / (PAGE_WIDTH_PX / 2)
     x, y = scaled[..., :1], scaled[..., 1:]
-    return ops.concatenate(
-        [ops.ones_like(x), x, y, x * x, x * y, y * y], axis=-1
-    )
+    powers = [
+        ops.ones_like(x), x, y, x * x, x * y, y * y,
+        x * x * x, x * x * y, x * y * y, y * y * y,
+    ]  # fmt: skip
+    return ops.concatenate(powers, axis=-1)
 
 
 def _shifted(affine, linear):

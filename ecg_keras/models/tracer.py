@@ -15,13 +15,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from ecg_keras.frame_cells import SHRINK
 from ecg_keras.leads import N_LEADS, N_SAMPLES
-from ecg_keras.models.page_frame import (
-    SHRINK,
-    fit_affine,
-    refine,
-    to_picture,
-)
+from ecg_keras.models.page_frame import fit_affine, refine, to_picture
 from ecg_keras.models.row_joining import join_rows
 from ecg_keras.paper import N_ROWS, PAGE_HEIGHT_PX, PAGE_WIDTH_PX
 from ecg_keras.readout import WINDOW_BINS, read_out
@@ -43,7 +39,7 @@ def build_tracer(
     """Put the tracer together from its two networks.
 
     Args:
-        frame_network: see `page_frame.build_frame_network`.
+        frame_network: see `frame_network.build_frame_network`.
         row_network: see `row_network.build_row_network`.
         window_bins: see `readout.read_out`.
         relations: see `row_joining.join_rows`.

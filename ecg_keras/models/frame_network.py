@@ -1,0 +1,77 @@
+"""The network that finds the page coarsely, and says whether it can be read."""
+
+import math
+
+import keras
+from keras import ops
+
+from ecg_keras.frame_cells import SHRINK
+from ecg_keras.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
+
+FILTERS = (16, 24, 40)
+
+
+def build_frame_network(filters=FILTERS):
+    """Build the network that finds the page coarsely.
+
+    Args:
+        filters: channels at 1/2, 1/4 and 1/8 of the small picture.
+
+    Returns:
+        A functional model: `small` (B, 213, 275, 3), 0..255, to `cells`
+        (B, 27, 35, 4): x and y of the page point less those of the cell, in
+        boxes of 5 mm; log of their uncertainty in boxes; logit of 3x4+1,
+        the same in all cells.
+    """
+    height = math.ceil(PAGE_HEIGHT_PX / SHRINK)
+    width = math.ceil(PAGE_WIDTH_PX / SHRINK)
+    small = keras.Input((height, width, 3), name="small")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(small)
+    for index, n_filters in enumerate(filters):
+        x = _block(x, n_filters, f"down_{index}", strides=2)
+        x = _block(x, n_filters, f"encode_{index}")
+    for dilation in (2, 4, 8):  # as far as the page's edges
+        near = _block(x, filters[-1], f"context_{dilation}", dilation=dilation)
+        x = keras.layers.Add(name=f"join_{dilation}")([x, near])
+    whole = keras.layers.GlobalAveragePooling2D(name="whole")(x)
+    whole = keras.layers.Dense(64, "relu", name="whole_hidden")(whole)
+    logit = keras.layers.Dense(1, dtype="float32", name="layout")(whole)
+    shift = keras.layers.Dense(2, dtype="float32", name="shift")(whole)
+    x = _block(x, filters[-1], "decode")
+    points = keras.layers.Conv2D(3, 1, dtype="float32", name="points")(x)
+    cells = _Cells(dtype="float32", name="cells")([points, shift, logit])
+    return keras.Model(small, cells, name="frame_network")
+
+
+@keras.saving.register_keras_serializable(package="ecg_keras")
+class _Cells(keras.layers.Layer):
+    """Joins local points, their common shift, and the layout's logit."""
+
+    def call(self, inputs):
+        points, shift, logit = inputs
+        ones = ops.ones_like(points[..., :1])
+        return ops.concatenate(
+            [
+                points[..., :2] + shift[:, None, None],
+                points[..., 2:],
+                logit[:, None, None] * ones,
+            ],
+            axis=-1,
+        )
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[0][:3], 4)
+
+
+def _block(x, filters, name, strides=1, dilation=1):
+    x = keras.layers.Conv2D(
+        filters,
+        3,
+        strides,
+        padding="same",
+        dilation_rate=dilation,
+        use_bias=False,
+        name=f"{name}_conv",
+    )(x)
+    x = keras.layers.BatchNormalization(momentum=0.98, name=f"{name}_norm")(x)
+    return keras.layers.ReLU(name=name)(x)

@@ -1,0 +1,247 @@
+"""The tracer: its steps against exact answers, and the model in the package."""
+
+import cv2
+import numpy as np
+import pytest
+from keras import ops
+
+from ecg_keras import load
+from ecg_keras.degradation import degrade
+from ecg_keras.errors import InputError
+from ecg_keras.frame_cells import UNIT_PX, cell_centres_px
+from ecg_keras.layouts import OTHERS
+from ecg_keras.leads import LEADS, einthoven_residual_mv, printed_mask
+from ecg_keras.losses import TraceLoss, trace_entropy, trace_snr_db
+from ecg_keras.metrics import record_ratio
+from ecg_keras.models.page_frame import fit_affine, refine, to_picture
+from ecg_keras.models.row_joining import join_rows
+from ecg_keras.models.tracer import sample
+from ecg_keras.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
+from ecg_keras.readout import read_out
+from ecg_keras.rendering import Header, Style, render_page
+from ecg_keras.resampling import from_grid
+from ecg_keras.strips import BIN_MV, N_BINS, bins_mv, row_signals
+from ecg_keras.synthesis import simulate
+
+RATE_HZ = 500
+
+
+def _numpy(x):
+    return ops.convert_to_numpy(x)
+
+
+def _tensor(x):
+    return ops.convert_to_tensor(np.asarray(x, np.float32))
+
+
+def _gaussian_logits(level_mv, deviation_mv):
+    distance = (bins_mv()[None, :, None] - level_mv[:, None]) / deviation_mv
+    return -0.5 * distance**2
+
+
+@pytest.fixture(scope="module")
+def signals_mv():
+    return simulate(np.random.default_rng(11))
+
+
+@pytest.fixture(scope="module")
+def table_mv(signals_mv):
+    return from_grid(signals_mv, RATE_HZ)
+
+
+@pytest.fixture(scope="module")
+def page(table_mv):
+    return render_page(table_mv, RATE_HZ, Header(id="00042_hr", sex="Female"))
+
+
+@pytest.fixture(scope="module")
+def tracer():
+    return load("tracer")
+
+
+# === Read-out ===
+
+
+def test_reading_out_a_gaussian_gives_its_mean_and_deviation():
+    level = np.linspace(-2.0, 2.0, 41)[None]
+    mean, std = read_out(_tensor(_gaussian_logits(level, 0.03)))
+    np.testing.assert_allclose(_numpy(mean), level, atol=1e-4)
+    np.testing.assert_allclose(_numpy(std), 0.03, rtol=0.05)
+
+
+def test_mass_far_off_does_not_move_the_mean_but_is_not_hidden():
+    near = _gaussian_logits(np.zeros((1, 1)), 0.03)
+    far = _gaussian_logits(np.full((1, 1), 2.0), 0.03) - 1.0
+    both = _tensor(np.logaddexp(near, far))
+    mean, std = read_out(both)
+    assert abs(_numpy(mean)[0, 0]) < 1e-3 and _numpy(std)[0, 0] > 0.5
+    whole, _ = read_out(both, window_bins=None)
+    assert _numpy(whole)[0, 0] > 0.3
+
+
+# === Loss ===
+
+
+def test_the_entropy_is_least_where_the_target_is():
+    level = np.array([[0.4, -0.7, np.nan]])
+    right = _gaussian_logits(np.nan_to_num(level), 0.8 * BIN_MV)
+    wrong = _gaussian_logits(np.nan_to_num(level) + 0.1, 0.8 * BIN_MV)
+    low, high = (
+        _numpy(trace_entropy(_tensor(level), _tensor(x), 0.8))[0]
+        for x in (right, wrong)
+    )
+    # The entropy of the target itself: a Gaussian's, in bins.
+    assert low == pytest.approx(0.5 * np.log(2 * np.pi * np.e * 0.64), abs=0.01)
+    assert high > low + 1
+
+
+def test_what_leaves_the_strip_is_not_judged():
+    level = np.array([[0.4, 9.0]])
+    alone = np.array([[0.4, np.nan]])
+    logits = _tensor(_gaussian_logits(np.array([[0.3, 0.0]]), 0.03))
+    loss = TraceLoss()
+    one, two = (_numpy(loss.call(_tensor(x), logits)) for x in (level, alone))
+    np.testing.assert_allclose(one, two)
+    assert np.isfinite(_numpy(trace_snr_db(_tensor(level), logits))).all()
+
+
+# === Rows to leads ===
+
+
+def _rows(signals_mv):
+    printed = np.where(printed_mask() > 0, signals_mv, np.nan)
+    return np.nan_to_num(row_signals(printed))[None]
+
+
+@pytest.mark.parametrize("relations", [True, False])
+def test_rows_join_to_the_leads_that_they_print(signals_mv, relations):
+    rows = _rows(signals_mv)
+    std = np.full_like(rows, 0.01)
+    found, deviation = join_rows(_tensor(rows), _tensor(std), relations)
+    expected = signals_mv * printed_mask()
+    np.testing.assert_allclose(_numpy(found)[0], expected, atol=1e-5)
+    assert (_numpy(deviation)[0][printed_mask() > 0] <= 0.0101).all()
+
+
+def test_relations_lower_the_noise_of_limb_leads(signals_mv):
+    rows = _rows(signals_mv)
+    noisy = rows + np.random.default_rng(0).normal(0, 0.02, rows.shape)
+    std = _tensor(np.full_like(rows, 0.02))
+    mask = printed_mask()
+    power = {}
+    for relations in (True, False):
+        found, _ = join_rows(_tensor(noisy), std, relations)
+        error = (_numpy(found)[0] - signals_mv) * mask
+        power[relations] = (error[:6] ** 2).sum()
+    assert power[True] < 0.8 * power[False]
+
+
+def test_joined_limb_leads_keep_einthovens_relation(signals_mv):
+    rows = _rows(signals_mv)
+    noisy = rows + np.random.default_rng(0).normal(0, 0.02, rows.shape)
+    found, _ = join_rows(_tensor(noisy), _tensor(np.full_like(rows, 0.02)))
+    first_quarter = _numpy(found)[0][:, :1250]
+    residual = einthoven_residual_mv(first_quarter)[LEADS.index("III")]
+    assert np.abs(residual).max() < 1e-5
+
+
+def test_a_sure_row_outweighs_an_unsure_one(signals_mv):
+    rows = _rows(signals_mv)
+    wrong = rows.copy()
+    wrong[0, 1] += 0.5  # lead II of the second row; the strip is right
+    std = np.full_like(rows, 0.01)
+    std[0, 1] = 1.0
+    found, _ = join_rows(_tensor(wrong), _tensor(std))
+    error = _numpy(found)[0][LEADS.index("II"), :1250]
+    np.testing.assert_allclose(error, signals_mv[1, :1250], atol=0.01)
+
+
+# === The page's frame ===
+
+
+def test_an_affine_map_is_found_from_cells():
+    affine = np.array([[0.97, 0.02, 12.0], [-0.02, 0.98, -7.0]])
+    middle = np.array([PAGE_WIDTH_PX / 2, PAGE_HEIGHT_PX / 2])
+    centres = cell_centres_px()
+    picture = centres - middle
+    pages = (picture - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
+    cells = np.zeros((1, *centres.shape[:2], 4), np.float32)
+    cells[0, ..., :2] = (pages - picture) / UNIT_PX
+    # A cell that is wrong and says so.
+    cells[0, 3, 3] = (4.0, -4.0, 5.0, 0.0)
+    found = _numpy(fit_affine(_tensor(cells)))[0]
+    np.testing.assert_allclose(found[:, :2], affine[:, :2], atol=2e-4)
+    np.testing.assert_allclose(found[:, 2], affine[:, 2], atol=0.1)
+
+
+@pytest.mark.parametrize("kind", ["0001", "0003", "0012"])
+def test_the_grid_corrects_a_frame_that_is_some_px_off(page, kind):
+    size = PAGE_HEIGHT_PX, PAGE_WIDTH_PX
+    picture, page_map = degrade(page, kind, np.random.default_rng(9), size)
+    middle = np.array([PAGE_WIDTH_PX / 2, PAGE_HEIGHT_PX / 2])
+    grid = np.stack(
+        np.meshgrid(np.linspace(150, 2050, 8), np.linspace(450, 1600, 6)), -1
+    ).reshape(-1, 2)
+    true = page_map.to_picture(grid)
+    basis = np.column_stack([grid - middle, np.ones(len(grid))])
+    affine = np.linalg.lstsq(basis, true - middle, rcond=None)[0].T
+    affine += [[0.002, -0.001, 6.0], [0.001, 0.002, -9.0]]
+    found, bend, depth = refine(_tensor(picture[None]), _tensor(affine[None]))
+    x, y = to_picture(found, bend, *_tensor(grid.T))
+    error = np.stack([_numpy(x)[0], _numpy(y)[0]], axis=-1) - true
+    # Waves of the sheet that no cubic follows remain.
+    assert np.median(np.abs(error)) < 0.3
+    assert _numpy(depth)[0] > 0.5
+
+
+def test_sampling_is_bilinear():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (1, 40, 50, 3)).astype(np.float32)
+    x, y = rng.uniform(-3, 53, (1, 500)), rng.uniform(-3, 43, (1, 500))
+    found = _numpy(sample(_tensor(image), _tensor(x), _tensor(y)))[0]
+    maps = ((x - 0.5).astype(np.float32), (y - 0.5).astype(np.float32))
+    expected = cv2.remap(image[0], *maps, cv2.INTER_LINEAR)[0]
+    # OpenCV knows 32 places between two pixels.
+    np.testing.assert_allclose(found, expected, atol=9)
+    assert np.abs(found - expected).mean() < 2
+
+
+# === The model in the package ===
+
+
+def test_the_packaged_tracer_digitises_a_page(tracer, page, table_mv):
+    reading = tracer.read([page])
+    assert reading.signals_mv.shape == (1, 12, 5000)
+    assert reading.layout_found[0] > 0.5
+    found_mv = from_grid(reading.signals_mv[0], RATE_HZ)
+    ratio = record_ratio(table_mv, found_mv, RATE_HZ)
+    assert 10 * np.log10(ratio) > 20
+
+
+def test_its_deviation_is_larger_where_it_errs(tracer, page, signals_mv):
+    picture, _ = degrade(page, "0011", np.random.default_rng(4))
+    reading = tracer.read([picture])
+    printed = printed_mask() > 0
+    error = np.abs(reading.signals_mv[0] - signals_mv)[printed]
+    std = reading.std_mv[0][printed]
+    unsure = std > np.quantile(std, 0.9)
+    assert np.mean(error[unsure]) > 2 * np.mean(error[~unsure])
+
+
+@pytest.mark.parametrize("layout", OTHERS, ids=lambda layout: layout.name)
+def test_other_layouts_are_refused(tracer, signals_mv, layout):
+    table = from_grid(signals_mv, RATE_HZ, stretch=layout.stretch)
+    page = render_page(table, RATE_HZ, style=Style(layout=layout))
+    with pytest.raises(InputError, match="3x4 leads"):
+        tracer.predict([page])
+
+
+def test_a_picture_of_nothing_is_refused(tracer):
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    with pytest.raises(InputError, match="an image does not look like"):
+        tracer.predict([noise])
+
+
+def test_bins_of_the_network_are_those_of_the_strip(tracer):
+    network = tracer.model.get_layer("row_network")
+    assert network.output_shape[1] == N_BINS
