@@ -170,11 +170,21 @@ def _ids(config):
     return [f"{left}{right:06d}" for left, right in pairs]
 
 
-def _write_record(job):
-    """Draw and write one record; returns its (rate in Hz, layout's name)."""
-    output_dir, record_id, config, index, signals_mv = job
+def draw_record(config, index, signals_mv=None, kinds=None):
+    """Draw one record of what a config asks for.
+
+    Args:
+        config: a `RenderConfig`.
+        index: which record, from 0.
+        signals_mv: (12, 5000) mV to draw; simulated if None.
+        kinds: the image types to draw, by default all of the config's.
+
+    Returns:
+        (rate_hz, layout, table_mv, pictures): what its csv holds, and an
+        iterator of (image type, (H, W, 3) uint8, `PageMap`), drawn as they are
+        asked for.
+    """
     rng = np.random.default_rng([config.seed, _RECORD, index])
-    cv2.setNumThreads(1)
     rate_hz = int(rng.choice(config.fs))
     style = Style(ink=float(rng.uniform(0, MAX_INK_GREY)))
     amplitude = 1.0
@@ -182,34 +192,46 @@ def _write_record(job):
         looks = np.random.default_rng([config.seed, _STYLE, index])
         style = style_of(looks, other_layouts=config.variety == "layouts")
         amplitude = np.exp(looks.normal(0, AMPLITUDE_SPREAD))
-    result = rate_hz, style.layout.name
-    folder = output_dir / "train" / record_id
-    names = {kind: folder / f"{record_id}-{kind}.png" for kind in types(config)}
-    missing = [kind for kind, path in names.items() if not path.exists()]
-    if not missing:  # Images are written after the csv.
-        return result
     if signals_mv is None:
         signals_mv = simulate(rng)
     table_mv = from_grid(
         signals_mv * amplitude, rate_hz, stretch=style.layout.stretch
     )
     table_mv = np.round(table_mv, TABLE_DECIMALS)
-    page = render_page(table_mv, rate_hz, _header(rng), style)
-    write_table(folder / f"{record_id}.csv", table_mv)
-    for kind in missing:
-        place = IMAGE_TYPES.index(kind)
-        picture, page_map = degrade(
-            page,
-            kind,
-            np.random.default_rng([config.seed, _PICTURE, index, place]),
-        )
-        if config.maps:
-            layout = {"layout": dataclasses.asdict(style.layout)}
-            write_json(
-                page_map.to_dict() | layout, names[kind].with_suffix(".json")
-            )
-        _write_png(names[kind], picture)
-    return result
+    header = _header(rng)
+
+    def pictures():
+        page = render_page(table_mv, rate_hz, header, style)
+        for kind in types(config) if kinds is None else kinds:
+            place = IMAGE_TYPES.index(kind)
+            seed = [config.seed, _PICTURE, index, place]
+            yield kind, *degrade(page, kind, np.random.default_rng(seed))
+
+    return rate_hz, style.layout, table_mv, pictures()
+
+
+def _write_record(job):
+    """Draw and write one record; returns its (rate in Hz, layout's name)."""
+    output_dir, record_id, config, index, signals_mv = job
+    cv2.setNumThreads(1)
+    folder = output_dir / "train" / record_id
+    names = {kind: folder / f"{record_id}-{kind}.png" for kind in types(config)}
+    # Images are written after the csv.
+    missing = [kind for kind, path in names.items() if not path.exists()]
+    rate_hz, layout, table_mv, pictures = draw_record(
+        config, index, signals_mv, missing
+    )
+    if missing:
+        write_table(folder / f"{record_id}.csv", table_mv)
+        for kind, picture, page_map in pictures:
+            if config.maps:
+                described = {"layout": dataclasses.asdict(layout)}
+                write_json(
+                    page_map.to_dict() | described,
+                    names[kind].with_suffix(".json"),
+                )
+            _write_png(names[kind], picture)
+    return rate_hz, layout.name
 
 
 def types(config):

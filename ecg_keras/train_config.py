@@ -31,6 +31,12 @@ class TrainConfig:
         "folder in the competition's layout (default: $ECG_KERAS_DATA, then "
         "where Kaggle mounts it, then a demo)",
     )
+    tfds: str | None = setting(
+        None,
+        "a TFDS dataset instead of a folder: ecg_pages/CONFIG, or the folder "
+        "of a built one; its own split is used",
+        metavar="NAME",
+    )
     output_dir: str | None = setting(
         None, "new folder for the run (default: runs/<time>)"
     )

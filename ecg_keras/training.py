@@ -17,6 +17,7 @@ from ecg_keras.callbacks import (
     StopOnNaN,
 )
 from ecg_keras.config import save_json, write_json
+from ecg_keras.datasets.unpacking import unpack_tfds
 from ecg_keras.errors import InputError, is_disk_full, is_out_of_memory
 from ecg_keras.records import find_data_dir, read_records, split_records
 from ecg_keras.run_folder import (
@@ -58,6 +59,8 @@ def train(config):
         config = with_defaults(config)
         preflight.check_output_dir(config.output_dir, shared)
         data_dir = find_data_dir(config.data_dir)
+        if config.tfds:
+            data_dir, _ = unpack_tfds(config.tfds, config.cache_dir)
         if data_dir is None:
             from ecg_keras.demo import demo_config
 
@@ -83,9 +86,7 @@ def _train(config):
     keras.utils.set_random_seed(config.seed)
     devices = preflight.use_all_devices(config.batch_size)
     records = read_records(config.data_dir, config.images, on_bad)
-    training, validation = split_records(
-        records[: config.limit_records], config.train_split, config.seed
-    )
+    training, validation = _split(records, config)
     if config.resume:
         check_split(run_dir, training, validation)
     task = TASKS[config.model](config)
@@ -118,6 +119,20 @@ def _train(config):
     history = _fit(model, task, run_dir)
     _report(history, task, run_dir)
     return run_dir
+
+
+def _split(records, config):
+    """(training, validation) records; a TFDS dataset brings its own split."""
+    if not config.tfds:
+        return split_records(
+            records[: config.limit_records], config.train_split, config.seed
+        )
+    _, split = unpack_tfds(config.tfds, config.cache_dir)
+    by_id = {record.id: record for record in records}
+    return tuple(
+        [by_id[i] for i in split[part] if i in by_id][: config.limit_records]
+        for part in ("training", "validation")
+    )
 
 
 def _fit(model, task, run_dir):
