@@ -12,12 +12,13 @@ import numpy as np
 
 from ecg_keras import camera, wear
 from ecg_keras.page_map import PageMap, warp
-from ecg_keras.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
+from ecg_keras.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX, PX_PER_MM
 
 # Sizes of the competition's images, px.
 SCAN_HEIGHT_PX = 1652
 SCAN_WIDTHS_PX = (2130, 2200)
 PHOTO_SIZES_PX = ((3024, 4032), (3000, 4000))
+_BEZEL_MM = 15
 SCREEN_SIZES_PX = ((4000, 3000), (4032, 3024))
 
 
@@ -68,8 +69,11 @@ def degrade(page, image_type, rng, size=None):
         picture, page_map = page, PageMap.identity()
         return (picture, page_map) if size is None else _shrunk(page, size)
     kind = KINDS[image_type]
+    page = _no_larger_than_needed(page, size)
     strength = rng.random()
     desk = rng.uniform(20, 200, 3)
+    # How a picture looks depends on its size; where it lies does not.
+    place, rng = rng.spawn(2)
     if kind.medium == "screen":
         page = page.copy()
     else:
@@ -78,26 +82,26 @@ def degrade(page, image_type, rng, size=None):
         more = (desk,) if name == "torn" else ()
         page = getattr(wear, name)(page, rng, strength, *more)
     take = _scan if kind.medium == "scan" else _photo
-    return take(page, kind, rng, strength, desk, size)
+    return take(page, kind, place, rng, strength, desk, size)
 
 
-def _scan(page, kind, rng, strength, desk, size):
+def _scan(page, kind, place, rng, strength, desk, size):
     """Laid on a scanner: turned a little, shifted, scaled."""
-    own = (SCAN_HEIGHT_PX, int(rng.integers(*SCAN_WIDTHS_PX)))
-    scale = own[0] / PAGE_HEIGHT_PX * rng.uniform(0.985, 1.012)
-    turn = np.deg2rad(np.clip(rng.normal(0, 0.4 + 0.3 * strength), -2, 2))
-    stretch = 1 + rng.normal(0, 0.0015)  # Paper feeds are not exact.
+    own = (SCAN_HEIGHT_PX, int(place.integers(*SCAN_WIDTHS_PX)))
+    scale = own[0] / PAGE_HEIGHT_PX * place.uniform(0.985, 1.012)
+    turn = np.deg2rad(np.clip(place.normal(0, 0.4 + 0.3 * strength), -2, 2))
+    stretch = 1 + place.normal(0, 0.0015)  # Paper feeds are not exact.
     linear = scale * np.array([
         [np.cos(turn) * stretch, -np.sin(turn)],
         [np.sin(turn) * stretch, np.cos(turn)],
     ])  # fmt: skip
     centre = np.array([PAGE_WIDTH_PX, PAGE_HEIGHT_PX]) / 2
-    shift = np.array(own[::-1]) / 2 + rng.normal(0, 8, 2) - linear @ centre
+    shift = np.array(own[::-1]) / 2 + place.normal(0, 8, 2) - linear @ centre
     to_picture = np.eye(3)
     to_picture[:2] = np.column_stack([linear, shift])
-    waves = _waves(rng, 1.2 * strength, 1)
+    waves = _waves(place, 1.2 * strength, 1)
     page_map = PageMap(np.linalg.inv(to_picture), waves)
-    bed = [int(v) for v in rng.uniform(215, 255) * np.ones(3)]
+    bed = [int(v) for v in place.uniform(215, 255) * np.ones(3)]
     picture, page_map = _taken(page, page_map, own, size, bed)
     height = picture.shape[0]
     blur = rng.uniform(0.2, 0.5 + 0.5 * strength) * height / own[0]
@@ -108,13 +112,13 @@ def _scan(page, kind, rng, strength, desk, size):
     return camera.sensed(picture, rng, blur, noise, quality), page_map
 
 
-def _photo(page, kind, rng, strength, desk, size):
+def _photo(page, kind, place, rng, strength, desk, size):
     """Held before a camera: perspective, curl, light, lens."""
     screen = kind.medium == "screen"
     sizes = SCREEN_SIZES_PX if screen else PHOTO_SIZES_PX
-    own = sizes[rng.integers(len(sizes))]
+    own = sizes[place.integers(len(sizes))]
     landscape = (min(own), max(own))
-    to_picture = _perspective(rng, strength, *landscape)
+    to_picture = _perspective(place, strength, *landscape)
     quarter_turns = 0
     if screen and own != landscape:
         # A page on a laptop, taken upright: it fills only the middle.
@@ -123,23 +127,20 @@ def _photo(page, kind, rng, strength, desk, size):
         place = np.array([[shrink, 0, 0], [0, shrink, move], [0, 0, 1.0]])
         to_picture = place @ to_picture
     elif kind.turns:
-        quarter_turns = int(rng.choice(4, p=(0.55, 0.15, 0.15, 0.15)))
+        quarter_turns = int(place.choice(4, p=(0.55, 0.15, 0.15, 0.15)))
     for _ in range(quarter_turns):  # a quarter turn clockwise each
         height = landscape[0] if own == landscape else landscape[1]
         turn = np.array([[0, -1, height], [1, 0, 0], [0, 0, 1.0]])
         to_picture, own = turn @ to_picture, own[::-1]
         landscape = own
-    waves = _waves(rng, 0 if screen else 3 + 9 * strength, 3)
+    waves = _waves(place, 0 if screen else 3 + 9 * strength, 3)
     page_map = PageMap(np.linalg.inv(to_picture), waves)
+    border_px = 0
     if screen:
-        page = _bezel(page, desk)
-        lift = np.array([[1, 0, _BEZEL_PX], [0, 1, _BEZEL_PX], [0, 0, 1.0]])
-        shown = PageMap(lift @ page_map.homography, waves)
-    else:
-        shown = page_map
-    picture, shown = _taken(page, shown, own, size, [int(v) for v in desk])
-    if size is not None:
-        page_map = page_map.scaled(size[1] / own[1], size[0] / own[0])
+        border_px = round(_BEZEL_MM * PX_PER_MM * page.shape[1] / PAGE_WIDTH_PX)
+        page = _bezel(page, desk, border_px)
+    desk = [int(v) for v in desk]
+    picture, page_map = _taken(page, page_map, own, size, desk, border_px)
     if screen:
         picture = camera.moire(picture, rng, strength)
         picture = camera.glared(picture, rng, strength)
@@ -151,15 +152,12 @@ def _photo(page, kind, rng, strength, desk, size):
     return camera.sensed(picture, rng, blur, noise, quality), page_map
 
 
-_BEZEL_PX = 120
-
-
-def _bezel(page, desk):
+def _bezel(page, desk, border_px):
     """The page on a screen, in its frame; a window bar above it."""
     bar = [int(v) for v in 40 + 0.2 * desk]
-    border = [_BEZEL_PX // 2] * 4
+    border = [border_px // 2] * 4
     page = cv2.copyMakeBorder(page, *border, cv2.BORDER_CONSTANT, value=bar)
-    border = [_BEZEL_PX - _BEZEL_PX // 2] * 4
+    border = [border_px - border_px // 2] * 4
     return cv2.copyMakeBorder(
         page, *border, cv2.BORDER_CONSTANT, value=(14, 14, 16)
     )
@@ -198,34 +196,29 @@ def _waves(rng, height_px, n):
     return np.array(waves, float).reshape(-1, 5)
 
 
-def _taken(page, page_map, own_size, size, border):
-    """The picture, at its own or another size; the page shrinks with it."""
+def _taken(page, page_map, own_size, size, colour, border_px=0):
+    """The picture at its own or another size, and its map.
+
+    Args:
+        page: of any size, with a border of `border_px` around it.
+        colour: RGB of what lies around.
+    """
     if size is None:
-        return warp(page, page_map, *own_size, border), page_map
+        size = own_size
     page_map = page_map.scaled(size[1] / own_size[1], size[0] / own_size[0])
-    # Sampling far apart would alias: make the page about as coarse first.
-    factor = size[0] / own_size[0] * own_size[0] / page.shape[0]
-    if factor < 0.75:
-        shape = (round(page.shape[1] * factor), round(page.shape[0] * factor))
-        small = cv2.resize(page, shape, interpolation=cv2.INTER_AREA)
-        shrink = np.diag([
-            shape[0] / page.shape[1], shape[1] / page.shape[0], 1.0,
-        ])  # fmt: skip
-        return warp_small(small, page_map, shrink, size, border), page_map
-    return warp(page, page_map, *size, border), page_map
+    return warp(page, page_map, *size, colour, border_px), page_map
 
 
-def warp_small(page, page_map, shrink, size, border):
-    """`warp` from a page that was made smaller by `shrink` (3, 3)."""
-    where = page_map.dense(*size) * (shrink[0, 0], shrink[1, 1])
-    return cv2.remap(
-        page,
-        where.astype(np.float32) - 0.5,
-        None,
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=border,
-    )
+def _no_larger_than_needed(page, size):
+    """The page, about as coarse as a small picture of it will be.
+
+    It saves time, and sampling a fine page far apart would alias.
+    """
+    factor = 1.0 if size is None else size[0] / SCAN_HEIGHT_PX
+    if factor > 0.75:
+        return page
+    small = round(page.shape[1] * factor), round(page.shape[0] * factor)
+    return cv2.resize(page, small, interpolation=cv2.INTER_AREA)
 
 
 def _shrunk(page, size):

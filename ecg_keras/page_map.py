@@ -13,6 +13,8 @@ import dataclasses
 import cv2
 import numpy as np
 
+from ecg_keras.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
+
 # The dense map is computed on every 16th pixel and interpolated: waves are
 # long enough for an error below 0.01 px.
 _STEP_PX = 16
@@ -92,31 +94,31 @@ class PageMap:
         return bent
 
 
-def warp(image, page_map, height, width, border=(255, 255, 255)):
+def warp(image, page_map, height, width, colour=(255, 255, 255), border_px=0):
     """Picture a page: sample it once, where the map says.
 
     Args:
-        image: (H, W, 3) uint8 page.
-        page_map: `PageMap` from the picture to this page.
+        image: (H, W, 3) uint8, the page, drawn at any size, with a border.
+        page_map: `PageMap` from the picture to the page in page px.
         height, width: size of the picture in px.
-        border: RGB beyond the page.
+        colour: RGB beyond the image.
+        border_px: of the image's pixels on each side that are no page.
 
     Returns:
         (height, width, 3) uint8.
     """
-    if not len(page_map.waves) and np.array_equal(
-        page_map.homography, np.eye(3)
-    ):
-        return image[:height, :width].copy()
-    # OpenCV counts pixel centres from 0, we from .5.
-    where = page_map.dense(height, width) - 0.5
+    scale_x = (image.shape[1] - 2 * border_px) / PAGE_WIDTH_PX
+    scale_y = (image.shape[0] - 2 * border_px) / PAGE_HEIGHT_PX
+    where = page_map.dense(height, width)
+    where *= np.array([scale_x, scale_y], np.float32)
+    where += border_px - 0.5  # OpenCV counts pixel centres from 0, we from .5.
     return cv2.remap(
         image,
         where,
         None,
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
-        borderValue=border,
+        borderValue=colour,
     )
 
 

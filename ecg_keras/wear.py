@@ -7,6 +7,13 @@ place or returns a new one; strength is 0 (hardly to be seen) to 1.
 import cv2
 import numpy as np
 
+from ecg_keras.paper import PAGE_WIDTH_PX
+
+
+def _scale(page):
+    """How large a page is drawn, 1 for the full size."""
+    return page.shape[1] / PAGE_WIDTH_PX
+
 
 def smooth_field(rng, height, width, cells, octaves=1):
     """Smooth noise of mean 0 and deviation about 1, (height, width) float32.
@@ -50,16 +57,16 @@ def blend(page, colour, cover):
 
 def printed(page, rng, strength):
     """The page as a printer puts it on paper: softer, paler, another red."""
-    page = cv2.GaussianBlur(
-        page, (0, 0), rng.uniform(0.3, 0.5 + 0.5 * strength)
-    )
-    grey = page.mean(axis=2, dtype=np.float32, keepdims=True)
+    blur_px = rng.uniform(0.3, 0.5 + 0.5 * strength) * _scale(page)
+    if blur_px > 0.2:
+        page = cv2.GaussianBlur(page, (0, 0), blur_px)
     saturation = rng.uniform(0.5, 1.15)
-    black = rng.uniform(10, 30 + 50 * strength, (1, 1, 3))
-    white = rng.uniform(243 - 15 * strength, 255, (1, 1, 3))
-    colours = grey + saturation * (page - grey)
-    colours = black + colours * ((white - black) / 255)
-    return np.clip(colours, 0, 255).astype(np.uint8)
+    black = rng.uniform(10, 30 + 50 * strength, (1, 1, 3)).ravel()
+    white = rng.uniform(243 - 15 * strength, 255, (1, 1, 3)).ravel()
+    # Colours move from or to their grey, and then from ink to paper.
+    mix = saturation * np.eye(3) + (1 - saturation) / 3
+    mix = mix * ((white - black) / 255)[:, None]
+    return cv2.transform(page, np.column_stack([mix, black]))
 
 
 def stained(page, rng, strength):
@@ -87,10 +94,10 @@ def soaked(page, rng, strength):
     height, width = page.shape[:2]
     wet = smooth_field(rng, height // 8, width // 8, 4, 2)
     wet = np.clip(wet + 2 * strength - 1.2, 0, 1)
-    wet = cv2.resize(wet, (width, height))[..., None]
-    run = cv2.GaussianBlur(page, (0, 0), 1 + 2.5 * strength)
-    page = page + wet * (run.astype(np.float32) - page)
-    page = page.astype(np.uint8)
+    wet = cv2.resize(wet, (width, height))
+    run_px = (1 + 2.5 * strength) * _scale(page)
+    run = cv2.GaussianBlur(page, (0, 0), max(run_px, 0.3))
+    page = cv2.blendLinear(page, run, 1 - wet, wet)
     shade = smooth_field(rng, height // 8, width // 8, 12, 2)
     shade = 0.05 * strength * np.clip(shade, 0, 2)
     blend(page, (150, 130, 100), cv2.resize(shade, (width, height)))
@@ -122,7 +129,8 @@ def folded(page, rng, strength):
     for _ in range(rng.integers(2, 4 + round(10 * strength))):
         start, stop = rng.uniform(0, 1, (2, 2)) * (width // 2, height // 2)
         steps = np.linspace(0, 1, 24)[:, None]
-        line = start + steps * (stop - start) + rng.normal(0, 2, (24, 2))
+        wobble = rng.normal(0, 2, (24, 2)) * _scale(page)
+        line = start + steps * (stop - start) + wobble
         line = [line.round().astype(np.int32)]
         bright, wide = rng.uniform(10, 25 + 50 * strength), rng.integers(1, 3)
         cv2.polylines(shade, line, False, float(bright), int(wide))
@@ -147,12 +155,12 @@ def torn(page, rng, strength, behind):
         inward = np.array([width / 2, height / 2]) - corner
         inward = inward / np.hypot(*inward)
         across = np.array([-inward[1], inward[0]])
-        depth = rng.uniform(40, 80 + 300 * strength)
-        half = rng.uniform(4, 10 + 90 * strength)
+        depth = rng.uniform(40, 80 + 300 * strength) * _scale(page)
+        half = rng.uniform(4, 10 + 90 * strength) * _scale(page)
         steps = np.linspace(-1, 1, 30)[:, None]
         outline = corner - 20 * inward + across * half * steps
         outline = outline + inward * (depth + 20) * (1 - np.abs(steps))
-        outline[1:-1] += rng.normal(0, 4, (28, 2))
+        outline[1:-1] += rng.normal(0, 4, (28, 2)) * _scale(page)
         shape = [outline.round().astype(np.int32)]
         cv2.polylines(page, shape, True, (235, 232, 228), 5, cv2.LINE_AA)
         cv2.fillPoly(page, shape, [int(v) for v in behind], cv2.LINE_AA)

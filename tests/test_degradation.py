@@ -49,6 +49,7 @@ def test_grid_crossings_of_the_warped_back_picture_are_on_the_page(page, kind):
     lines_y = page.shape[0] + 0.5 - SPACING_PX * np.arange(4, 40, 3)
     reach = np.arange(-10, 10.01, 0.25)
     errors = []
+    darkest = picture.min(axis=2)
     for x0 in lines_x:
         for y0 in lines_y:
             # Across each of the two lines, a little beside the crossing.
@@ -58,7 +59,7 @@ def test_grid_crossings_of_the_warped_back_picture_are_on_the_page(page, kind):
                 points[:, along] += SPACING_PX / 2
                 found = page_map.to_picture(points) - 0.5
                 grey = cv2.remap(
-                    picture.min(axis=2),
+                    darkest,
                     found.astype(np.float32)[None],
                     None,
                     cv2.INTER_LINEAR,

@@ -12,9 +12,9 @@ PACKAGE = Path(__file__).parents[1] / "ecg_keras"
 # Modules may import modules of lower levels only (docs/architecture.md).
 LEVELS = {
     0: {"errors", "files", "version", "leads"},
-    0.5: {"paper", "config", "images", "resampling", "page_map", "wear"},
-    0.6: {"layouts", "strips", "frame_cells", "camera"},
-    0.7: {"readout"},
+    0.5: {"paper", "config", "images", "resampling"},
+    0.6: {"layouts", "strips", "frame_cells", "page_map", "wear"},
+    0.7: {"readout", "camera"},
     1: {"records", "synthesis", "losses", "metrics", "page_cache"},
     1.8: {"page_drawing", "run_folder", "signal_files"},
     2: {"rendering", "degradation", "models.backbone"},

@@ -127,7 +127,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             records = read_records(dl_manager.manual_dir, (ALL_TYPES,))
             training, validation = split_records(records)
         else:
-            n_training = -(-render.records * 85 // 100)
+            # As `split_records`: 85 %, and one at least for each split.
+            n_training = min(-(-render.records * 85 // 100), render.records - 1)
             training = range(n_training)
             validation = range(n_training, render.records)
         return {
