@@ -14,7 +14,7 @@ from ecg_keras.leads import LEADS, einthoven_residual_mv, printed_mask
 from ecg_keras.losses import TraceLoss, trace_entropy, trace_snr_db
 from ecg_keras.metrics import record_ratio
 from ecg_keras.models.page_frame import fit_affine, refine, to_picture
-from ecg_keras.models.row_joining import join_rows
+from ecg_keras.models.row_joining import join_rows, lead_ii_difference
 from ecg_keras.models.tracer import sample
 from ecg_keras.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
 from ecg_keras.readout import read_out
@@ -154,6 +154,16 @@ def test_a_sure_row_outweighs_an_unsure_one(signals_mv):
     found, _ = join_rows(_tensor(wrong), _tensor(std))
     error = _numpy(found)[0][LEADS.index("II"), :1250]
     np.testing.assert_allclose(error, signals_mv[1, :1250], atol=0.01)
+
+
+def test_the_prints_of_lead_ii_are_compared(signals_mv):
+    rows = _rows(signals_mv)
+    wrong = rows.copy()
+    wrong[0, 1] = rows[0, 0, ::-1]
+    flat = 0.001 * wrong
+    both = _tensor(np.concatenate([rows + 0.2, wrong, flat]))
+    alike, unrelated, nothing = _numpy(lead_ii_difference(both))
+    assert alike < 1e-6 and nothing < 0.01 and unrelated > 0.5
 
 
 # === The page's frame ===

@@ -24,6 +24,8 @@ from ecg_keras.strips import MARGIN_SAMPLES
 
 # No sample is known better than this, however narrow its distribution is.
 LEAST_STD_MV = 0.005
+# Readings this small may differ as they like.
+FLAT_MV = 0.03
 
 
 def join_rows(mean_mv, std_mv, relations=True):
@@ -63,6 +65,25 @@ def join_rows(mean_mv, std_mv, relations=True):
         for k in (0, 1)
     )
     return signals, stds
+
+
+def lead_ii_difference(mean_mv):
+    """How differently the two prints of lead II were read, apart from offsets.
+
+    Args:
+        mean_mv: (B, 4, SAMPLES_IN_STRIP).
+
+    Returns:
+        (B,): power of the difference over the sum of the powers; 0 where they
+        are alike or flat, about 1 where they are unrelated.
+    """
+    time = slice(MARGIN_SAMPLES, MARGIN_SAMPLES + QUARTER_SAMPLES)
+    row = [RHYTHM_LEAD in leads for leads in PAGE_ROWS].index(True)
+    both = ops.stack([mean_mv[:, row, time], mean_mv[:, -1, time]], axis=1)
+    both = both - ops.mean(both, axis=-1, keepdims=True)
+    powers = ops.mean(ops.square(both), axis=-1)
+    difference = ops.mean(ops.square(both[:, 0] - both[:, 1]), axis=-1)
+    return difference / (ops.sum(powers, axis=1) + 2 * FLAT_MV**2)
 
 
 def _reconciled(leads, mean, std, relations):

@@ -18,7 +18,7 @@ from keras import ops
 from ecg_keras.frame_cells import SHRINK
 from ecg_keras.leads import N_LEADS, N_SAMPLES
 from ecg_keras.models.page_frame import fit_affine, refine, to_picture
-from ecg_keras.models.row_joining import join_rows
+from ecg_keras.models.row_joining import join_rows, lead_ii_difference
 from ecg_keras.paper import N_ROWS, PAGE_HEIGHT_PX, PAGE_WIDTH_PX
 from ecg_keras.readout import WINDOW_BINS, read_out
 from ecg_keras.strips import (
@@ -30,7 +30,8 @@ from ecg_keras.strips import (
     pixels_y_px,
 )
 
-OUTPUTS = ("signals", "std_mv", "layout_found")
+# Of two readings of lead II: 0 if they are alike, 1 if they are unrelated.
+MAX_DIFFERENCE = 0.4
 
 
 def build_tracer(
@@ -58,8 +59,8 @@ def build_tracer(
     strips = Strips(dtype="float32", name="strips")([image, cells])
     logits = row_network(strips)
     read = ReadOut(window_bins, relations, dtype="float32", name="read_out")
-    signals, std_mv = read(logits)
-    found = LayoutFound(dtype="float32", name="found")(cells)
+    signals, std_mv, difference = read(logits)
+    found = LayoutFound(dtype="float32", name="found")([cells, difference])
     outputs = {"signals": signals, "std_mv": std_mv, "layout_found": found}
     return keras.Model(image, outputs, name="tracer")
 
@@ -105,6 +106,8 @@ class Strips(keras.layers.Layer):
 class ReadOut(keras.layers.Layer):
     """Logits of strips (4 B, bins, T) to signals and deviations of pages.
 
+    The third output is `row_joining.lead_ii_difference`.
+
     Args:
         window_bins: see `readout.read_out`.
         relations: see `row_joining.join_rows`.
@@ -121,11 +124,12 @@ class ReadOut(keras.layers.Layer):
         mean, std = (
             ops.reshape(x, (-1, N_ROWS, SAMPLES_IN_STRIP)) for x in (mean, std)
         )
-        return join_rows(mean, std, self.relations)
+        signals, std_mv = join_rows(mean, std, self.relations)
+        return signals, std_mv, lead_ii_difference(mean)
 
     def compute_output_shape(self, input_shape):
         shape = None, N_LEADS, N_SAMPLES
-        return shape, shape
+        return shape, shape, (None,)
 
     def get_config(self):
         own = {"window_bins": self.window_bins, "relations": self.relations}
@@ -134,13 +138,22 @@ class ReadOut(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="ecg_keras")
 class LayoutFound(keras.layers.Layer):
-    """The frame network's cells (B, 27, 35, 4) to a probability (B,)."""
+    """Whether the page can be read, (B,) from 0 to 1.
 
-    def call(self, cells):
-        return ops.sigmoid(cells[:, 0, 0, 3])
+    Inputs: the frame network's cells (B, 27, 35, 4), which judge the picture;
+    and how differently both prints of lead II were read (B,), which on a page
+    of another layout are not lead II at all.
+    """
+
+    def call(self, inputs):
+        cells, difference = inputs
+        looks_right = ops.sigmoid(cells[:, 0, 0, 3])
+        steepness = 20.0
+        agrees = ops.sigmoid(steepness * (MAX_DIFFERENCE - difference))
+        return looks_right * agrees
 
     def compute_output_shape(self, input_shape):
-        return input_shape[:1]
+        return input_shape[1]
 
 
 def sample(image, x, y):
