@@ -167,7 +167,7 @@ def test_files_are_never_overwritten_unasked(model, page, tmp_path):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"model": ()}, "--model is missing"),
+        ({"model": ()}, "no model was given"),
         ({"output_dir": None}, "--output-dir is missing"),
         ({"rate_hz": 5}, "--rate-hz of 50 or more.*5"),
     ],

@@ -153,7 +153,7 @@ def test_an_image_that_cannot_be_read_fails_or_becomes_a_baseline(
     bad = submit(_config(model, folder, output=other, on_error="baseline"))
     assert list(bad) == ["001", "003"]
     said = capsys.readouterr().out
-    assert "baseline for 001" in said and "003.png does not exist" in said
+    assert "trouble with 001" in said and "003.png does not exist" in said
     found = pd.read_csv(other)
     values = found.groupby(found["id"].str[:3])["value"].agg(np.ptp)
     assert values["001"] == values["003"] == 0
@@ -213,7 +213,7 @@ def test_a_wrong_folder_is_refused_by_name(model, folder, damage, message):
 def test_another_suffix_and_a_missing_model_are_refused(model, folder):
     with pytest.raises(InputError, match=".csv or .parquet.*s.txt"):
         submit(_config(model, folder, output="s.txt"))
-    with pytest.raises(InputError, match="--model is missing"):
+    with pytest.raises(InputError, match="no model was given"):
         submit(_config(model, folder, model=()))
     with pytest.raises(InputError, match="no data folder at .*nowhere"):
         submit(_config(model, folder, data_dir="nowhere"))

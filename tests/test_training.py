@@ -23,6 +23,7 @@ from ecg_keras.records import read_records
 from ecg_keras.rendered_folder import RenderConfig, render_dataset
 from ecg_keras.run_folder import latest_checkpoint
 from ecg_keras.train_config import TrainConfig
+from ecg_keras.training_tasks import RegressorTask
 from tests.folders import write_folder
 
 pytestmark = pytest.mark.filterwarnings(
@@ -139,13 +140,54 @@ def test_eight_records_are_learnt_to_more_than_20_db(
     keras.utils.set_random_seed(0)
     model = build_regressor((64, 96), "tiny", "none", (64,), dropout=0.0)
     config = dataclasses.replace(config, learning_rate=3e-3)
-    training._compile(model, config, frozen=False)
+    RegressorTask(config).compile(model, frozen=False)
     batches = training_batches(pages, 8, seed=0, augment=False)
     model.fit(batches, steps_per_epoch=250, verbose=0, shuffle=False)
     model.optimizer.learning_rate = 3e-4
     model.fit(batches, steps_per_epoch=50, verbose=0, shuffle=False)
     history = model.fit(batches, steps_per_epoch=20, verbose=0, shuffle=False)
     assert history.history["snr"][0] > 20
+
+
+@pytest.mark.parametrize("name", ["tracer", "frame"])
+def test_the_tracers_networks_train_to_a_whole_tracer(tmp_path, name):
+    pages_dir = tmp_path / "pages"
+    render_dataset(
+        RenderConfig(str(pages_dir), 2, types=("0001", "0004"), maps=True)
+    )
+    config = TrainConfig(
+        data_dir=str(pages_dir),
+        output_dir=str(tmp_path / "run"),
+        model=name,
+        weights="tracer",
+        images=("0001", "0004"),
+        batch_size=2,
+        epochs=1,
+        tracer_steps=2,
+        tracer_columns=64,
+        train_split=0.5,
+        learning_rate=1e-6,
+    )
+    run = training.train(config)
+    before, after = load("tracer").model, load(run).model
+    changed = {
+        part: any(
+            (one != two).any()
+            for one, two in zip(
+                before.get_layer(part).get_weights(),
+                after.get_layer(part).get_weights(),
+                strict=True,
+            )
+        )
+        for part in ("row_network", "frame_network")
+    }
+    trained = {"tracer": "row_network", "frame": "frame_network"}[name]
+    assert [part for part, new in changed.items() if new] == [trained]
+    history = pd.read_csv(run / "history.csv")
+    if name == "tracer":
+        assert history["val_competition_snr"][0] > 15
+    else:
+        assert history["val_found"][0] > 0.6
 
 
 def test_two_devices_train_as_one_does(config, tmp_path):
