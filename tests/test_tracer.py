@@ -189,16 +189,15 @@ def test_the_grid_corrects_a_frame_that_is_some_px_off(page, kind):
     size = PAGE_HEIGHT_PX, PAGE_WIDTH_PX
     picture, page_map = degrade(page, kind, np.random.default_rng(9), size)
     middle = np.array([PAGE_WIDTH_PX / 2, PAGE_HEIGHT_PX / 2])
-    grid = np.stack(
-        np.meshgrid(np.linspace(150, 2050, 8), np.linspace(450, 1600, 6)), -1
-    ).reshape(-1, 2)
+    lines_x, lines_y = np.linspace(150, 2050, 8), np.linspace(450, 1600, 6)
+    grid = np.stack(np.meshgrid(lines_x, lines_y), axis=-1).reshape(-1, 2)
     true = page_map.to_picture(grid)
     basis = np.column_stack([grid - middle, np.ones(len(grid))])
     affine = np.linalg.lstsq(basis, true - middle, rcond=None)[0].T
     affine += [[0.002, -0.001, 6.0], [0.001, 0.002, -9.0]]
     found, bend, depth = refine(_tensor(picture[None]), _tensor(affine[None]))
-    x, y = to_picture(found, bend, *_tensor(grid.T))
-    error = np.stack([_numpy(x)[0], _numpy(y)[0]], axis=-1) - true
+    x, y = to_picture(found, bend, _tensor(lines_x), _tensor(lines_y))
+    error = np.stack([_numpy(x).ravel(), _numpy(y).ravel()], -1) - true
     # Waves of the sheet that no cubic follows remain.
     assert np.median(np.abs(error)) < 0.3
     assert _numpy(depth)[0] > 0.5

@@ -92,21 +92,41 @@ def refine(picture, affine):
 
 
 def to_picture(affine, bend, page_x, page_y):
-    """Where page points are in the picture.
+    """Where the crossings of a grid on the page are in the picture.
+
+    No array of all crossings is a constant here: XLA would spend minutes on
+    folding it.
 
     Args:
         affine, bend: from `refine`.
-        page_x, page_y: (n,) px of the page.
+        page_x: (n,) px of the page.
+        page_y: (m,) px of the page.
 
     Returns:
-        (x, y), each (B, n), px of the picture.
+        (x, y), each (B, m, n), px of the picture.
     """
     x = page_x - PAGE_WIDTH_PX / 2
     y = page_y - PAGE_HEIGHT_PX / 2
-    points = ops.stack([x, y], axis=-1)[None]
-    shift = ops.matmul(_cubic(points), bend)
-    x, y = (points[..., k] + shift[..., k] for k in (0, 1))
-    a = affine[:, :, :, None]
+    u, v = x / (PAGE_WIDTH_PX / 2), y / (PAGE_WIDTH_PX / 2)
+    ones = ops.ones_like
+    powers_x = ops.stack([ones(u), u, u * u, u * u * u])  # (4, n)
+    powers_y = ops.stack([ones(v), v, v * v, v * v * v], axis=1)  # (m, 4)
+    # Which term of `_cubic` is y^j x^i.
+    place = np.full((4, 4), -1)
+    place[0], place[1, :3] = (0, 1, 3, 6), (2, 4, 7)
+    place[2, :2], place[3, 0] = (5, 8), 9
+    terms = np.zeros((4, 4, bend.shape[1]), np.float32)
+    for j, i in zip(*np.nonzero(place >= 0), strict=True):
+        terms[j, i, place[j, i]] = 1.0
+    shifts = []
+    for axis in (0, 1):
+        weights = ops.einsum(
+            "jik,bk->bji", ops.convert_to_tensor(terms), bend[..., axis]
+        )
+        rows = ops.matmul(powers_y[None], weights)  # (B, m, 4)
+        shifts.append(ops.matmul(rows, powers_x[None]))
+    x, y = x[None, None] + shifts[0], y[None, :, None] + shifts[1]
+    a = affine[:, :, :, None, None]
     return (
         a[:, 0, 0] * x + a[:, 0, 1] * y + a[:, 0, 2] + PAGE_WIDTH_PX / 2,
         a[:, 1, 0] * x + a[:, 1, 1] * y + a[:, 1, 2] + PAGE_HEIGHT_PX / 2,
@@ -120,17 +140,30 @@ def _grid_depth(picture):
     """How much darker than its surroundings, at half the size: (B, h, w)."""
     green = ops.cast(picture[..., 1:2], "float32")  # Red lines are dark in it.
     half = ops.average_pool(green, HALF, HALF, padding="valid")
-    around = ops.average_pool(half, 21, 1, padding="same")
+    around = _blurred(half, 21)
     depth = ops.clip(around - half, -MAX_GRID_DEPTH / 4, MAX_GRID_DEPTH)
-    return (depth - ops.average_pool(depth, 41, 1, padding="same"))[..., 0]
+    return (depth - _blurred(depth, 41))[..., 0]
+
+
+def _blurred(x, size):
+    """Means over size x size px, 0 beyond the picture.
+
+    Not by padding "same": XLA would count the pixels of all windows first.
+    """
+    margin = size // 2
+    x = ops.pad(x, [(0, 0), (margin, margin), (margin, margin), (0, 0)])
+    x = ops.average_pool(x, (size, 1), 1, padding="valid")
+    return ops.average_pool(x, (1, size), 1, padding="valid")
 
 
 def _half_coordinates():
-    """Picture x and y of the half-size pixels, from the middle, (1, h, w)."""
+    """Picture x (1, 1, w), y (1, h, 1) of half-size pixels, from the middle."""
     x = (np.arange(PAGE_WIDTH_PX // HALF) + 0.5) * HALF - PAGE_WIDTH_PX / 2
     y = (np.arange(PAGE_HEIGHT_PX // HALF) + 0.5) * HALF - PAGE_HEIGHT_PX / 2
-    x, y = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
-    return ops.convert_to_tensor(x[None]), ops.convert_to_tensor(y[None])
+    return (
+        ops.convert_to_tensor(x.astype(np.float32)[None, None]),
+        ops.convert_to_tensor(y.astype(np.float32)[None, :, None]),
+    )
 
 
 def _to_page(affine, x, y):
