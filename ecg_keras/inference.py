@@ -30,8 +30,9 @@ EXPORT_VERSION = 1
 PRESETS = {"tracer": Path(__file__).parent / "weights" / "tracer.keras"}
 DEFAULT_MODEL = "tracer"
 
-# Pixels that a batch may hold by default: 8 images of 512 x 512, 1 page.
-BATCH_PIXELS = 8 * 512 * 512
+# A batch by default: 8 images, or as many as hold the pixels of 8 of 512 x 512.
+BATCH_SIZE = 8
+BATCH_PIXELS = BATCH_SIZE * 512 * 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +168,8 @@ class Predictor:
         readings = []
         for model in self.models:
             size = model.input_shape[1:3]
-            at_once = batch_size or max(1, BATCH_PIXELS // (size[0] * size[1]))
+            fitting = BATCH_PIXELS // (size[0] * size[1])
+            at_once = batch_size or min(max(fitting, 1), BATCH_SIZE)
             parts = [
                 self._answer(model, images[start : start + at_once], at_once)
                 for start in range(0, len(images), at_once)

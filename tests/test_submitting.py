@@ -163,13 +163,13 @@ def test_an_image_that_cannot_be_read_fails_or_becomes_a_baseline(
 def test_a_value_that_is_not_finite_is_never_written(
     model, folder, monkeypatch
 ):
-    from ecg_keras.inference import Predictor
+    from ecg_keras.inference import Predictor, Reading
 
-    monkeypatch.setattr(
-        Predictor,
-        "predict",
-        lambda self, images, n: np.full((len(images), 12, 5000), np.nan),
-    )
+    def read(self, images):
+        nothing = np.full((len(images), 12, 5000), np.nan)
+        return Reading(nothing, nothing, np.ones(len(images)))
+
+    monkeypatch.setattr(Predictor, "read", read)
     with pytest.raises(InputError, match="id 000, lead I: not finite"):
         submit(_config(model, folder))
     assert not (folder / "submission.csv").exists()
