@@ -280,7 +280,7 @@ def _load_model(file):
         raise InputError(
             f"{file} is no model that can be read: {error}"
         ) from error
-    output = model.output
+    output = getattr(model, "output", None)
     if isinstance(output, dict):
         output = output.get("signals")
     shape = getattr(output, "shape", ())

@@ -156,7 +156,8 @@ def check_config(config):
                 f"expected {flag} to be {expected}. "
                 f"Received: {getattr(config, name)}"
             )
-    if config.weights not in ("imagenet", "none"):
+    of_regressor = config.model == "regressor"
+    if of_regressor and config.weights not in ("imagenet", "none"):
         if not Path(config.weights).exists():
             raise InputError(
                 f"--weights {config.weights}: no such folder. Expected "

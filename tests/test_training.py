@@ -142,7 +142,7 @@ def test_eight_records_are_learnt_to_more_than_20_db(
     config = dataclasses.replace(config, learning_rate=3e-3)
     RegressorTask(config).compile(model, frozen=False)
     batches = training_batches(pages, 8, seed=0, augment=False)
-    model.fit(batches, steps_per_epoch=250, verbose=0, shuffle=False)
+    model.fit(batches, steps_per_epoch=350, verbose=0, shuffle=False)
     model.optimizer.learning_rate = 3e-4
     model.fit(batches, steps_per_epoch=50, verbose=0, shuffle=False)
     history = model.fit(batches, steps_per_epoch=20, verbose=0, shuffle=False)
