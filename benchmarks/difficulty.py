@@ -24,10 +24,9 @@ from ecg_keras.records import read_records, read_table
 from ecg_keras.resampling import from_grid
 from ecg_keras.strip_batches import load_pictures, read_picture, whole_strips
 from ecg_keras.strips import (
-    BIN_MV,
     MARGIN_SAMPLES,
-    PIXELS_PER_BIN,
     SAMPLES_PER_COLUMN,
+    pixels_mv,
 )
 
 STEP_COST = 1.0  # grey levels a px
@@ -112,7 +111,7 @@ def track(strip):
         _run_centre(dark[:, column], path[column]) for column in range(width)
     ]
     centre = np.array(centre)
-    mv = ((height - 1) / 2 - centre) * BIN_MV / PIXELS_PER_BIN
+    mv = pixels_mv(centre)
     # Columns lie between two samples.
     columns = np.arange(SAMPLES_PER_COLUMN * width) / SAMPLES_PER_COLUMN - 0.25
     return np.interp(columns, np.arange(width), mv)

@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 from ecg_keras.readout import read_out
-from ecg_keras.strips import BIN_MV, N_BINS
+from ecg_keras.strips import N_BINS, PIXELS_PER_BIN, REACH_MV, mv_pixels
 
 # Mean powers below (0.1 uV)^2 count as that: keeps the logarithm finite for
 # flat leads and perfect predictions, and changes a usual SNR by less than
@@ -167,9 +167,8 @@ class TraceLoss(keras.losses.Loss):
 def within_strip(y_true):
     """Traces (B, T) mV with NaN where they leave the strip."""
     y_true = ops.cast(y_true, "float32")
-    reach_mv = N_BINS / 2 * BIN_MV
     # A comparison with NaN is false, which keeps NaN.
-    outside = ops.abs(y_true) > reach_mv
+    outside = ops.abs(y_true) > REACH_MV
     return ops.where(outside, ops.full_like(y_true, math.nan), y_true)
 
 
@@ -185,9 +184,8 @@ def trace_entropy(y_true, y_pred, target_bins):
         (B,) nats, the mean over the trace; 0 for a strip without one.
     """
     known = ops.logical_not(ops.isnan(y_true))
-    middle = (N_BINS - 1) / 2
     level = ops.where(known, y_true, ops.zeros_like(y_true))
-    level = middle - level / BIN_MV
+    level = (mv_pixels(level, ops.arcsinh) + 0.5) / PIXELS_PER_BIN - 0.5
     bins = ops.arange(N_BINS, dtype="float32")[None, :, None]
     distance = (bins - level[:, None]) / target_bins
     target = ops.softmax(-0.5 * ops.square(distance), axis=1)

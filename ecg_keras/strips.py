@@ -1,8 +1,10 @@
 """A row of the page, straightened: the picture that the tracer's network reads.
 
-A strip is 800 px high and 2560 px wide, whatever the page's own resolution: a
-pixel is 0.125 mm (12.5 uV) high and 0.1 mm (4 ms) wide. Two samples of the
-500 Hz grid fall into each column; sample i is at t = 2 ms x i - 120 ms.
+A strip is 800 px high and 2560 px wide, whatever the page's own resolution. A
+pixel is 0.1 mm (4 ms) wide: two samples of the 500 Hz grid fall into each
+column; sample i is at t = 2 ms x i - 120 ms. It is 0.125 mm (12.5 uV) high at
+0 mV and grows away from it, by a hyperbolic sine: small waves are seen finely,
+and beats of 9 mV, which cross three rows, are still on the strip.
 """
 
 import cv2
@@ -18,14 +20,15 @@ from ecg_keras.leads import (
 )
 from ecg_keras.paper import (
     GAIN_MM_PER_MV,
-    PX_PER_MM,
+    PX_PER_MV,
     ZERO_MV_Y_PX,
     x_px,
 )
 
-STRIP_HEIGHT = 800  # 5 mV up and down: some ventricular beats need it
+STRIP_HEIGHT = 800
 STRIP_WIDTH = 2560
-PIXEL_MM = 0.125  # its height
+PIXEL_MM = 0.125  # its height at 0 mV
+STRETCH_PX = 190.0  # so far from 0 mV it is cosh(1) = 1.54 times that
 SAMPLES_PER_COLUMN = 2
 COLUMN_S = SAMPLES_PER_COLUMN / RATE_HZ
 MARGIN_COLUMNS = 30  # before t = 0, and after 10 s
@@ -33,7 +36,7 @@ MARGIN_COLUMNS = 30  # before t = 0, and after 10 s
 # The network answers for every second row of pixels.
 PIXELS_PER_BIN = 2
 N_BINS = STRIP_HEIGHT // PIXELS_PER_BIN
-BIN_MV = PIXELS_PER_BIN * PIXEL_MM / GAIN_MM_PER_MV  # 0.025
+BIN_MV = PIXELS_PER_BIN * PIXEL_MM / GAIN_MM_PER_MV  # 0.025 at 0 mV
 
 SAMPLES_IN_STRIP = STRIP_WIDTH * SAMPLES_PER_COLUMN
 MARGIN_SAMPLES = MARGIN_COLUMNS * SAMPLES_PER_COLUMN
@@ -47,14 +50,36 @@ def columns_x_px(columns):
 
 def pixels_y_px(pixels, row):
     """Page y of the centres of the pixels of a column, of a row of the page."""
-    from_middle = np.asarray(pixels) - (STRIP_HEIGHT - 1) / 2
-    return ZERO_MV_Y_PX[row] + from_middle * (PIXEL_MM * PX_PER_MM)
+    return ZERO_MV_Y_PX[row] - pixels_mv(pixels) * PX_PER_MV
+
+
+def pixels_mv(pixels):
+    """Voltages in mV at the centres of the pixels of a column."""
+    from_middle = (STRIP_HEIGHT - 1) / 2 - np.asarray(pixels)
+    stretched = STRETCH_PX * np.sinh(from_middle / STRETCH_PX)
+    return stretched * (PIXEL_MM / GAIN_MM_PER_MV)
+
+
+def mv_pixels(voltage_mv, arcsinh=np.arcsinh):
+    """The pixel of a column that shows a voltage; the inverse of `pixels_mv`.
+
+    Args:
+        voltage_mv: mV, an array or, with the `arcsinh` of its backend, a
+            tensor.
+    """
+    stretched = voltage_mv * (GAIN_MM_PER_MV / PIXEL_MM / STRETCH_PX)
+    return (STRIP_HEIGHT - 1) / 2 - STRETCH_PX * arcsinh(stretched)
 
 
 def bins_mv():
     """Voltages of the centres of the bins, (N_BINS,) mV, from the top down."""
-    from_middle = (N_BINS - 1) / 2 - np.arange(N_BINS)
-    return (from_middle * BIN_MV).astype(np.float32)
+    first = (PIXELS_PER_BIN - 1) / 2
+    pixels = first + PIXELS_PER_BIN * np.arange(N_BINS)
+    return pixels_mv(pixels).astype(np.float32)
+
+
+# As far as a strip shows its trace.
+REACH_MV = float(pixels_mv(-0.5))  # 9.6
 
 
 def row_signals(signals_mv):
@@ -91,13 +116,13 @@ def cut_strip(image, page_map, row, first_column, n_columns, shift_px=(0, 0)):
     Returns:
         (STRIP_HEIGHT, n_columns, 3) uint8; black beyond the picture.
     """
-    # Every 16th point; maps are smooth, and linear in between.
-    step = 16
-    columns = first_column + np.arange(0, n_columns + step, step)
-    pixels = np.arange(0, STRIP_HEIGHT + step, step)
+    # Every 16th column and 4th pixel: nearly linear in between.
+    step_x, step_y = 16, 4
+    columns = first_column + np.arange(0, n_columns + step_x, step_x)
+    pixels = np.arange(0, STRIP_HEIGHT + step_y, step_y)
     x, y = np.meshgrid(columns_x_px(columns), pixels_y_px(pixels, row))
     points = page_map.to_picture(np.stack([x, y], axis=-1) + shift_px)
-    scale = np.array([[1 / step, 0, 0], [0, 1 / step, 0]])
+    scale = np.array([[1 / step_x, 0, 0], [0, 1 / step_y, 0]])
     where = cv2.warpAffine(
         (points - 0.5).astype(np.float32),
         scale,

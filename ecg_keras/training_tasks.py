@@ -264,17 +264,28 @@ def _begin_with(config):
 
 
 def _begun(network, weights, config):
-    """A network with the weights of a trained one, unless a run goes on."""
+    """A network with the weights of a trained one, unless a run goes on.
+
+    Layers that the trained one does not have begin as they are, and are named.
+    """
     if weights == "none" or config.resume:
         return network
-    saved = load(weights).model
     try:
-        network.set_weights(saved.get_layer(network.name).get_weights())
+        saved = load(weights).model.get_layer(network.name)
+        known = {layer.name: layer for layer in saved.layers}
+        new = []
+        for layer in network.layers:
+            if layer.name in known:
+                layer.set_weights(known[layer.name].get_weights())
+            elif layer.weights:
+                new.append(layer.name)
     except ValueError as error:
         raise InputError(
             f"--weights {weights}: expected a tracer whose {network.name} is "
             f"of the shape that this run trains: {error}"
         ) from error
+    if new:
+        print(f"new beside {weights}: {', '.join(new)}")
     return network
 
 

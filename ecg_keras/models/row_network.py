@@ -5,9 +5,9 @@
 
 A U-Net of plain convolutions, which two cores of a CPU can train. Time stays
 as wide as the page prints it: the last layer answers for two samples in each
-column. The lowest level sees 160 ms and 4 mm around each of its cells, and
-some hundred ms further on: enough to tell a trace from a tick, a lead's name
-and the traces of the neighbours.
+column. The cells of the lowest level are 128 ms wide and 4 mm high; dilated
+blocks join all of a column there, so that a deep wave is known from that of
+the row above, which ends in the same place.
 """
 
 import keras
@@ -21,6 +21,8 @@ from ecg_keras.strips import (
 
 FILTERS = (24, 32, 48, 64, 96)
 HEIGHT_UNIT = 240  # px of a strip
+# Of the lowest level's blocks, in cells up and down; a strip has 25.
+CONTEXT_DILATIONS = (1, 2, 4, 8)
 
 
 def columns_multiple(filters=FILTERS):
@@ -30,7 +32,7 @@ def columns_multiple(filters=FILTERS):
 
 @keras.saving.register_keras_serializable(package="ecg_keras")
 class Height(keras.layers.Layer):
-    """Adds a channel: how far below 0 mV a pixel is, in 3 mV."""
+    """Adds a channel: how far below 0 mV a pixel is, in `HEIGHT_UNIT`."""
 
     def call(self, x):
         shape = ops.shape(x)
@@ -80,6 +82,14 @@ def build_row_network(filters=FILTERS, width=None):
         x = _block(x, n_filters, f"encode_{level}")
         skips.append(x)
     x = _block(x, filters[-1], "bottom", dilation=2)
+    for dilation in CONTEXT_DILATIONS:
+        name = f"context_{dilation}"
+        far = _block(x, filters[-1], name, dilation=(dilation, 1))
+        # Zero at first: a network can be given context after it has learnt.
+        far = keras.layers.Conv2D(
+            filters[-1], 1, kernel_initializer="zeros", name=f"{name}_mix"
+        )(far)
+        x = keras.layers.Add(name=f"{name}_join")([x, far])
     # === Decoder ===
     for level in reversed(range(len(filters) - 1)):
         x = keras.layers.Conv2D(
