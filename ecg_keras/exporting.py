@@ -31,7 +31,12 @@ from ecg_keras.inference import (
 from ecg_keras.leads import LEADS, N_LEADS, N_SAMPLES, RATE_HZ
 from ecg_keras.rendering import render_page
 from ecg_keras.resampling import from_grid
-from ecg_keras.running import run_litert, run_onnx, run_saved_model
+from ecg_keras.running import (
+    error_line,
+    run_litert,
+    run_onnx,
+    run_saved_model,
+)
 from ecg_keras.synthesis import simulate
 from ecg_keras.version import __version__
 
@@ -205,8 +210,9 @@ def _convert(name, model_file, path, half):
         command, env=environment, capture_output=True, text=True
     )
     if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise InputError(f"{name} could not be written: {last[0]}")
+        raise InputError(
+            f"{name} could not be written: {error_line(done.stderr)}"
+        )
 
 
 def _summary(config, predictor, model, folder, parity):

@@ -1,5 +1,6 @@
 """From a distribution over voltage to a voltage, and how sure it is."""
 
+import numpy as np
 from keras import ops
 
 from ecg_keras.strips import N_BINS, bins_mv
@@ -24,8 +25,12 @@ def read_out(logits, window_bins=WINDOW_BINS):
     voltage = ops.convert_to_tensor(bins_mv())[None, :, None]
     near = share
     if window_bins is not None:
-        bins = ops.arange(N_BINS, dtype="int32")[None, :, None]
-        mode = ops.cast(ops.argmax(share, axis=1), "int32")[:, None]
+        bins = ops.convert_to_tensor(np.arange(N_BINS, dtype=np.int32))
+        bins = bins[None, :, None]
+        # Not by argmax: what JAX makes of that, ONNX Runtime cannot run.
+        most = share >= ops.max(share, axis=1, keepdims=True)
+        mode = ops.where(most, bins, ops.full_like(bins, N_BINS))
+        mode = ops.min(mode, axis=1, keepdims=True)
         inside = ops.abs(bins - mode) <= window_bins
         near = share * ops.cast(inside, "float32")
     mass = ops.sum(near, axis=1)

@@ -1,5 +1,6 @@
 """Run exported models as a stranger would: without Keras and this package."""
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -8,6 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ecg_keras.errors import InputError
+
+# "error: ..." of a command of ours, "SomeError: ..." of a traceback.
+_NAMES_ERROR = re.compile(r"error: |[\w.]+(Error|Exception)(: |$)")
 
 # Each runs in a fresh interpreter; arguments: model, input npz, output npz.
 _SAVED_MODEL = """
@@ -80,6 +84,13 @@ def run_onnx(path, pixels):
     return session.run(["signals"], {"image": pixels})[0]
 
 
+def error_line(stderr):
+    """The line of a process's last words that names the error."""
+    lines = stderr.strip().splitlines() or ["no message"]
+    named = [line for line in lines if _NAMES_ERROR.match(line)]
+    return (named or lines)[-1]
+
+
 def _run(code, path, arrays):
     with tempfile.TemporaryDirectory() as folder:
         sent, answered = Path(folder) / "in.npz", Path(folder) / "out.npz"
@@ -90,6 +101,5 @@ def _run(code, path, arrays):
             text=True,
         )
         if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-            raise InputError(f"{path} does not run: {last[0]}")
+            raise InputError(f"{path} does not run: {error_line(done.stderr)}")
         return np.load(answered)["arr_0"]

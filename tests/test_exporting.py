@@ -11,6 +11,7 @@ from ecg_keras import exporting
 from ecg_keras.errors import InputError
 from ecg_keras.exporting import ExportConfig, agreement_db, export, run_format
 from ecg_keras.leads import LEADS
+from ecg_keras.running import error_line
 from tests.models import build_tiny
 
 
@@ -137,3 +138,21 @@ def test_a_folder_with_something_in_it_is_refused(models, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="is not empty"):
         export(ExportConfig((models[0],), str(tmp_path)))
+
+
+def test_of_a_process_that_failed_the_error_is_named():
+    traceback = (
+        "  File 'a.py', line 3\nTypeError: two words\nmore of it\n"
+        "--------------------\nFor simplicity, JAX has removed its frames"
+    )
+    assert error_line(traceback) == "TypeError: two words"
+    assert error_line("x\nerror: no such file") == "error: no such file"
+    assert error_line("killed") == "killed" and error_line("") == "no message"
+
+
+def test_the_tracer_answers_alike_in_every_format(tmp_path):
+    summary = export(
+        ExportConfig(("tracer",), str(tmp_path / "tracer"), ("onnx",))
+    )
+    for parity in summary["parity"].values():
+        assert parity["max_difference_mv"] < 1e-3

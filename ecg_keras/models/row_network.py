@@ -11,6 +11,7 @@ the row above, which ends in the same place.
 """
 
 import keras
+import numpy as np
 from keras import ops
 
 from ecg_keras.strips import (
@@ -36,9 +37,9 @@ class Height(keras.layers.Layer):
 
     def call(self, x):
         shape = ops.shape(x)
-        ramp = ops.arange(x.shape[1], dtype="float32") - x.shape[1] / 2
-        ramp = ops.cast(ramp / HEIGHT_UNIT, x.dtype)
-        ramp = ops.broadcast_to(ramp[None, :, None, None], (*shape[:3], 1))
+        ramp = (np.arange(x.shape[1]) - x.shape[1] / 2) / HEIGHT_UNIT
+        ramp = ops.convert_to_tensor(ramp[None, :, None, None], x.dtype)
+        ramp = ops.broadcast_to(ramp, (*shape[:3], 1))
         return ops.concatenate([x, ramp], axis=-1)
 
     def compute_output_shape(self, input_shape):
