@@ -21,7 +21,13 @@ from ecg_keras.run_folder import (
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Ends the run where the loss stops being a number, and says where."""
+    """Ends the run where the loss stops being a number, and says where.
+
+    Keras calls it beside the training where the backend allows that, so that no
+    step waits for the loss of the one before; it may then end some steps late.
+    """
+
+    async_safe = True
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch

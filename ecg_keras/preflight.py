@@ -43,44 +43,6 @@ def check_output_dir(output_dir, shared=False):
         )
 
 
-def use_all_devices(batch_size):
-    """Share batches among all accelerators, where the backend can.
-
-    `keras.distribution` is implemented on JAX; the other backends use one.
-
-    Returns:
-        A line that says which devices are used.
-
-    Raises:
-        InputError: the batch cannot be shared out evenly.
-    """
-    devices = _devices()
-    names = ", ".join(map(str, devices)) or "cpu"
-    if len(devices) < 2:
-        return names
-    if keras.backend.backend() != "jax":
-        return f"{devices[0]} (of {names}: only JAX uses several)"
-    if batch_size % len(devices):
-        raise InputError(
-            f"--batch-size {batch_size} cannot be shared out evenly among "
-            f"{len(devices)} devices ({names}). Expected a multiple of "
-            f"{len(devices)}"
-        )
-    keras.distribution.set_distribution(
-        keras.distribution.DataParallel(devices=devices)
-    )
-    return f"{names}, {batch_size // len(devices)} images each"
-
-
-def _devices():
-    if keras.backend.backend() == "torch":
-        # Keras 3 has no list of devices for torch.
-        import torch
-
-        return [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    return keras.distribution.list_devices()
-
-
 def print_summary(rows):
     """Print (name, text) pairs as a table."""
     width = max(len(name) for name, _ in rows)

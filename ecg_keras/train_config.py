@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ecg_keras.config import load_json, setting
+from ecg_keras.devices import AUTO, PRECISIONS
 from ecg_keras.errors import InputError
 from ecg_keras.models.backbone import ENCODERS
 from ecg_keras.models.regressor import DROPOUT, HEAD_UNITS
@@ -14,11 +15,10 @@ from ecg_keras.strips import STRIP_WIDTH
 
 KAGGLE_OUTPUT_DIR = "/kaggle/working"
 LEARNING_RATES = {"regressor": 1e-4, "tracer": 2e-3, "frame": 2e-3}
-PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 # What may change when a run is resumed: it decides where, not what.
 FREE_ON_RESUME = (
     "resume", "epochs", "data_dir", "output_dir", "cache_dir",
-    "keep_checkpoints", "tensorboard",
+    "keep_checkpoints", "tensorboard", "profile",
 )  # fmt: skip
 
 
@@ -91,7 +91,13 @@ class TrainConfig:
     train_split: float = setting(0.85, "share of the records to train on")
     seed: int = setting(0, "seed of split, weights, order and augmentation")
     precision: str = setting(
-        "float32", "dtype policy of the model", choices=PRECISIONS
+        AUTO,
+        "dtype policy of the model; auto: for the regressor the fastest that "
+        "the device has, for the tracer's networks float32",
+        choices=PRECISIONS,
+    )
+    model_parallel: int = setting(
+        1, "regressor, JAX: devices over which the head is split"
     )
     augment: bool = setting(True, "vary rotation, light and noise of pages")
     freeze_encoder_epochs: int = setting(
@@ -110,6 +116,10 @@ class TrainConfig:
         None, "folder of decoded images (default: ~/.cache/ecg_keras)"
     )
     tensorboard: bool = setting(False, "also write TensorBoard logs")
+    profile: bool = setting(
+        False,
+        "also write a trace of some steps, for TensorBoard and Perfetto",
+    )
     resume: str | None = setting(
         None, "folder of a run that was interrupted: go on with it"
     )
@@ -135,6 +145,7 @@ def check_config(config):
             "0 or more",
         ),
         ("limit_records", (config.limit_records or 2) >= 2, "2 or more"),
+        ("model_parallel", config.model_parallel >= 1, "1 or more"),
         ("keep_checkpoints", config.keep_checkpoints >= 1, "1 or more"),
         ("steps_per_execution", config.steps_per_execution >= 1, "1 or more"),
         ("competition_every", config.competition_every >= 1, "1 or more"),

@@ -18,6 +18,12 @@ from ecg_keras.callbacks import (
 )
 from ecg_keras.config import save_json, write_json
 from ecg_keras.datasets.unpacking import unpack_tfds
+from ecg_keras.devices import (
+    AUTO,
+    choose_precision,
+    keep_compiled_programs,
+    use_all_devices,
+)
 from ecg_keras.errors import InputError, is_disk_full, is_out_of_memory
 from ecg_keras.records import find_data_dir, read_records, split_records
 from ecg_keras.run_folder import (
@@ -33,6 +39,9 @@ from ecg_keras.train_config import (
     with_defaults,
 )
 from ecg_keras.training_tasks import TASKS
+
+# Of the first epoch, after those that compile and warm up.
+PROFILED_STEPS = (4, 8)
 
 
 def train(config):
@@ -68,6 +77,7 @@ def train(config):
         else:
             data_dir = str(data_dir.resolve())
             config = dataclasses.replace(config, data_dir=data_dir)
+    config = dataclasses.replace(config, precision=_precision(config))
     policy = keras.config.dtype_policy()
     distribution = keras.distribution.distribution()
     try:
@@ -79,12 +89,22 @@ def train(config):
         keras.distribution.set_distribution(distribution)
 
 
+def _precision(config):
+    # Nobody has measured what 16 bits cost the tracer's read-out.
+    if config.precision == AUTO and config.model != "regressor":
+        return "float32"
+    return choose_precision(config.precision)
+
+
 def _train(config):
     run_dir = Path(config.output_dir)
     bad_records = {}
     on_bad = bad_records.__setitem__ if config.skip_bad_records else None
     keras.utils.set_random_seed(config.seed)
-    devices = preflight.use_all_devices(config.batch_size)
+    keep_compiled_programs(run_dir)
+    devices = use_all_devices(
+        config.batch_size, config.model_parallel, config.head_units
+    )
     records = read_records(config.data_dir, config.images, on_bad)
     training, validation = _split(records, config)
     if config.resume:
@@ -197,10 +217,12 @@ def _callbacks(task, run_dir, history):
         BestModel(run_dir, validation, past, task.monitor, task.whole),
         HistoryFiles(run_dir, history),
     ]
-    if config.tensorboard:
+    if config.tensorboard or config.profile:
         callbacks.append(
             keras.callbacks.TensorBoard(
-                run_dir / "tensorboard", write_graph=False
+                run_dir / "tensorboard",
+                write_graph=False,
+                profile_batch=PROFILED_STEPS if config.profile else 0,
             )
         )
     checkpoints = Checkpoints(run_dir / "checkpoints", config.keep_checkpoints)

@@ -27,7 +27,7 @@ LEVELS = {
         "models.row_joining",
     },
     3: {"pipeline", "strip_batches", "datasets", "models"},
-    3.2: {"frame_batches"},
+    3.2: {"frame_batches", "devices"},
     3.5: {"callbacks", "validation", "preflight", "demo", "train_config"},
     4: {"inference", "running"},
     4.2: {"training_tasks"},
@@ -40,6 +40,7 @@ LEAVES = {"submission", "plotting"}
 TOP = {"", "__main__"}
 USES_TENSORFLOW = (
     "pipeline", "strip_batches", "frame_batches", "datasets", "converting",
+    "devices",
 )  # fmt: skip
 
 

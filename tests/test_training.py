@@ -53,6 +53,7 @@ def config(folder, tiny_encoder, tmp_path):
         batch_size=2,
         learning_rate=1e-3,
         epochs=3,
+        precision="float32",
     )
 
 
@@ -205,6 +206,34 @@ def test_two_devices_train_as_one_does(config, tmp_path):
         pd.read_csv(Path(run) / "history.csv") for run in (one, two.output_dir)
     )
     np.testing.assert_allclose(first["loss"], second["loss"], rtol=1e-3)
+
+
+def test_a_head_split_over_devices_trains_as_a_whole_one(config, tmp_path):
+    """Four devices: the batch over two, the head over two."""
+    config = dataclasses.replace(config, augment=False, dropout=0.0, epochs=2)
+    one = training.train(config)
+    split = dataclasses.replace(
+        config, output_dir=str(tmp_path / "split"), model_parallel=2
+    )
+    devices = {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "KERAS_BACKEND": "jax",
+    }
+    done = _killed_at(10**6, split, tmp_path, devices.items())
+    assert done.returncode == 0, done.stderr
+    assert "the head over 2" in done.stdout
+    # How train_tiny finds a device's share of the head and of its moments.
+    assert f"largest shard: {60000 * 8 // 2} numbers" in done.stdout
+    first, second = (
+        pd.read_csv(Path(run) / "history.csv")
+        for run in (one, split.output_dir)
+    )
+    np.testing.assert_allclose(first["loss"], second["loss"], rtol=1e-3)
+    weights = [
+        load(run).model.get_weights() for run in (one, tmp_path / "split")
+    ]
+    for whole, joined in zip(*weights, strict=True):
+        np.testing.assert_allclose(whole, joined, atol=2e-3)
 
 
 def test_early_stopping_and_plateau_remember_what_they_saw():

@@ -28,7 +28,20 @@ def main(config_file, kill_at_step=None):
             os.kill(os.getpid(), signal.SIGKILL)
 
     StopOnNaN.on_train_batch_end = killed
+    StopOnNaN.on_train_end = _print_largest_shard
     training.train(load_json(TrainConfig, config_file))
+
+
+def _print_largest_shard(callback, logs=None):
+    """How many numbers of one variable a device holds at most."""
+    model = callback.model
+    arrays = [v.value for v in (*model.variables, *model.optimizer.variables)]
+    shards = [
+        array.addressable_shards[0].data.size
+        for array in arrays
+        if hasattr(array, "addressable_shards")
+    ]
+    print(f"largest shard: {max(shards, default=0)} numbers")
 
 
 if __name__ == "__main__":

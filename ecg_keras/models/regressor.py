@@ -15,6 +15,9 @@ from ecg_keras.models.backbone import build_encoder
 
 HEAD_UNITS = (2048, 4096)
 DROPOUT = 0.3
+# How the head's weights are split over the devices of one axis of a mesh, for
+# `keras.distribution.LayoutMap`: by their units.
+HEAD_LAYOUT = {"head_.*kernel": (None, "model"), "head_.*bias": ("model",)}
 
 
 def build_regressor(
