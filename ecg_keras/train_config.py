@@ -88,6 +88,12 @@ class TrainConfig:
     tracer_filters: tuple[int, ...] = setting(
         FILTERS, "tracer: channels at each scale"
     )
+    freeze_norms: bool = setting(
+        False,
+        "tracer: train with the statistics of normalisation that it will be "
+        "used with, rather than each batch's own; for the last part of a "
+        "training, with --weights",
+    )
     train_split: float = setting(0.85, "share of the records to train on")
     seed: int = setting(0, "seed of split, weights, order and augmentation")
     precision: str = setting(
@@ -167,6 +173,11 @@ def check_config(config):
                 f"expected {flag} to be {expected}. "
                 f"Received: {getattr(config, name)}"
             )
+    if config.freeze_norms and config.weights in ("imagenet", "none"):
+        raise InputError(
+            "--freeze-norms needs --weights with a tracer whose statistics "
+            f"are known. Received: --weights {config.weights}"
+        )
     of_regressor = config.model == "regressor"
     if of_regressor and config.weights not in ("imagenet", "none"):
         if not Path(config.weights).exists():

@@ -180,6 +180,9 @@ class TracerTask:
 
     def compile(self, model, frozen):
         config = self.config
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = not config.freeze_norms
         model.compile(
             optimizer=_adamw(config, _cosine(config)),
             loss=self._loss(),
