@@ -133,26 +133,38 @@ class RegressorTask:
         return SignalLoss(self.config.mse_weight, self.config.snr_weight)
 
 
-class TracerTask:
-    """The tracer's row network, on parts of strips of known pages.
+class _NetworkTask:
+    """What the tracer's networks have in common.
 
     Args:
         config: a `train_config.TrainConfig`.
     """
 
-    monitor = "val_snr"
-
     def __init__(self, config):
         self.config = config
-        self.weights = _begin_with(config)
+        # ImageNet's weights are the regressor's.
+        found = config.weights
+        self.weights = "none" if found == "imagenet" else found
         self.plateau_rate = None  # An optimizer's schedule is no callback.
+
+    def cache_bytes(self, records):
+        return 0
+
+    def steps_per_epoch(self):
+        return self.config.tracer_steps
+
+    def schedules(self):
+        return []
+
+
+class TracerTask(_NetworkTask):
+    """The tracer's row network, on parts of strips of known pages."""
+
+    monitor = "val_snr"
 
     def build(self):
         network = build_row_network(self.config.tracer_filters)
         return _begun(network, self.weights, self.config)
-
-    def cache_bytes(self, records):
-        return 0
 
     def load(self, training, validation, on_bad=None):
         """Read what is trained on; see `strip_batches.load_pictures`."""
@@ -163,9 +175,6 @@ class TracerTask:
         """The tracer: with the frame network that comes with the package."""
         packaged = load(DEFAULT_MODEL).model
         return build_tracer(packaged.get_layer("frame_network"), model)
-
-    def steps_per_epoch(self):
-        return self.config.tracer_steps
 
     def batches(self, first_epoch):
         return training_parts(
@@ -190,9 +199,6 @@ class TracerTask:
             steps_per_execution=config.steps_per_execution,
         )
 
-    def schedules(self):
-        return []
-
     def validation(self):
         return StripValidation(
             self.validated, self._loss(), self.config.competition_every
@@ -205,25 +211,13 @@ class TracerTask:
         )
 
 
-class FrameTask:
-    """The tracer's frame network, on small pictures of known pages.
-
-    Args:
-        config: a `train_config.TrainConfig`.
-    """
+class FrameTask(_NetworkTask):
+    """The tracer's frame network, on small pictures of known pages."""
 
     monitor = "val_found"
 
-    def __init__(self, config):
-        self.config = config
-        self.weights = _begin_with(config)
-        self.plateau_rate = None
-
     def build(self):
         return _begun(build_frame_network(), self.weights, self.config)
-
-    def cache_bytes(self, records):
-        return 0
 
     def load(self, training, validation, on_bad=None):
         """Read what is trained on; see `frame_batches`."""
@@ -234,9 +228,6 @@ class FrameTask:
         """The tracer: with the row network that comes with the package."""
         packaged = load(DEFAULT_MODEL).model
         return build_tracer(model, packaged.get_layer("row_network"))
-
-    def steps_per_epoch(self):
-        return self.config.tracer_steps
 
     def batches(self, first_epoch):
         return frame_batches(
@@ -254,16 +245,8 @@ class FrameTask:
             steps_per_execution=self.config.steps_per_execution,
         )
 
-    def schedules(self):
-        return []
-
     def validation(self):
         return FrameValidation(self.validated, FrameLoss(), self.config.seed)
-
-
-def _begin_with(config):
-    """The model to begin with: ImageNet's weights are the regressor's."""
-    return "none" if config.weights == "imagenet" else config.weights
 
 
 def _begun(network, weights, config):

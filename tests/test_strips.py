@@ -6,6 +6,7 @@ import pytest
 from ecg_keras.degradation import degrade
 from ecg_keras.leads import printed_mask
 from ecg_keras.page_map import PageMap
+from ecg_keras.paper import voltage_mv
 from ecg_keras.rendering import Style, render_page
 from ecg_keras.resampling import from_grid
 from ecg_keras.strip_batches import random_parts, vary
@@ -13,12 +14,15 @@ from ecg_keras.strips import (
     BIN_MV,
     MARGIN_SAMPLES,
     N_BINS,
-    PIXELS_PER_BIN,
+    REACH_MV,
     SAMPLES_IN_STRIP,
     STRIP_HEIGHT,
     STRIP_WIDTH,
     bins_mv,
     cut_strip,
+    mv_pixels,
+    pixels_mv,
+    pixels_y_px,
     row_signals,
 )
 from ecg_keras.synthesis import simulate
@@ -44,7 +48,24 @@ def test_bins_are_symmetric_and_count_downwards():
     voltages = bins_mv()
     assert voltages.shape == (N_BINS,)
     np.testing.assert_allclose(voltages, -voltages[::-1])
-    np.testing.assert_allclose(np.diff(voltages), -BIN_MV, rtol=1e-4)
+    middle = np.diff(voltages)[N_BINS // 2 - 1]
+    np.testing.assert_allclose(middle, -BIN_MV, rtol=1e-4)
+    # Bins grow on both sides, up to the reach.
+    assert (np.diff(np.abs(np.diff(voltages[: N_BINS // 2]))) < 0).all()
+    assert voltages[0] < REACH_MV < 1.03 * voltages[0]
+
+
+def test_voltages_and_pixels_are_each_others_inverse():
+    pixels = np.linspace(0, STRIP_HEIGHT - 1, 57)
+    np.testing.assert_allclose(mv_pixels(pixels_mv(pixels)), pixels)
+    # By hand: 190 px from the middle, sinh(1) x 190 px of 12.5 uV.
+    assert pixels_mv((STRIP_HEIGHT - 1) / 2 - 190) == pytest.approx(
+        2.7911, 1e-4
+    )
+    for row in range(4):
+        np.testing.assert_allclose(
+            voltage_mv(pixels_y_px(pixels, row), row), pixels_mv(pixels)
+        )
 
 
 def test_rows_hold_what_is_printed(signals_mv):
@@ -69,7 +90,7 @@ def test_a_strip_shows_its_trace_where_the_target_says(page, signals_mv, kind):
         # Samples on both sides of each column's centre.
         pair = rows_mv[row].reshape(-1, 2)
         flat = np.abs(np.diff(pair, axis=1))[:, 0] < 0.005
-        y = (STRIP_HEIGHT - 1) / 2 - pair.mean(axis=1) / BIN_MV * PIXELS_PER_BIN
+        y = mv_pixels(pair.mean(axis=1))
         columns = np.flatnonzero(flat & np.isfinite(y))[::7]
         grey = strip.min(axis=2).astype(float)
         near = np.arange(-6, 7)
@@ -98,7 +119,7 @@ def test_a_shifted_part_has_a_shifted_target(tmp_path, page, signals_mv):
     for strip, target in zip(strips, targets, strict=True):
         pair = target.reshape(-1, 2)
         flat = np.abs(np.diff(pair, axis=1))[:, 0] < 0.004
-        y = (STRIP_HEIGHT - 1) / 2 - pair.mean(axis=1) / BIN_MV * PIXELS_PER_BIN
+        y = mv_pixels(pair.mean(axis=1))
         columns = np.flatnonzero(flat & np.isfinite(y) & (np.abs(y) < 780))
         near = np.arange(-6, 7)
         places = np.round(y[columns]).astype(int)[:, None] + near

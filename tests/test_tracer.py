@@ -17,10 +17,16 @@ from ecg_keras.models.page_frame import fit_affine, refine, to_picture
 from ecg_keras.models.row_joining import join_rows, lead_ii_difference
 from ecg_keras.models.tracer import sample
 from ecg_keras.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
-from ecg_keras.readout import read_out
+from ecg_keras.readout import SMOOTHNESS, _best_scores, read_out
 from ecg_keras.rendering import Header, Style, render_page
 from ecg_keras.resampling import from_grid
-from ecg_keras.strips import BIN_MV, N_BINS, bins_mv, row_signals
+from ecg_keras.strips import (
+    BIN_MV,
+    N_BINS,
+    REACH_MV,
+    bins_mv,
+    row_signals,
+)
 from ecg_keras.synthesis import simulate
 
 RATE_HZ = 500
@@ -65,7 +71,8 @@ def tracer():
 def test_reading_out_a_gaussian_gives_its_mean_and_deviation():
     level = np.linspace(-2.0, 2.0, 41)[None]
     mean, std = read_out(_tensor(_gaussian_logits(level, 0.03)))
-    np.testing.assert_allclose(_numpy(mean), level, atol=1e-4)
+    # Bins of different widths weigh a Gaussian over voltage by 0.2 uV.
+    np.testing.assert_allclose(_numpy(mean), level, atol=2e-4)
     np.testing.assert_allclose(_numpy(std), 0.03, rtol=0.05)
 
 
@@ -77,6 +84,54 @@ def test_mass_far_off_does_not_move_the_mean_but_is_not_hidden():
     assert abs(_numpy(mean)[0, 0]) < 1e-3 and _numpy(std)[0, 0] > 0.5
     whole, _ = read_out(both, window_bins=None)
     assert _numpy(whole)[0, 0] > 0.3
+
+
+def _bimodal_logits(level_mv, other_mv, other_share):
+    """Two Gaussians in each column; the second with a share of the mass."""
+    own, other = (_gaussian_logits(x[None], 0.03) for x in (level_mv, other_mv))
+    weight = np.log(np.clip(other_share, 1e-6, 1 - 1e-6))
+    rest = np.log1p(-np.clip(other_share, 1e-6, 1 - 1e-6))
+    return _tensor(np.logaddexp(own + rest, other + weight))
+
+
+def test_the_likely_path_does_not_jump_to_another_trace_and_back():
+    """Nadirs of deep S waves, one below the other, as in V2 and V3."""
+    time = np.arange(400)
+    level = -2.0 * np.exp(-(((time - 200) / 8) ** 2))
+    other = level + 3.6
+    share = np.full(400, 0.01)
+    share[195:206] = 0.6  # There the other one is the likelier.
+    logits = _bimodal_logits(level, other, share)
+    jumping, _ = read_out(logits)
+    assert np.abs(_numpy(jumping)[0] - level)[195:206].min() > 3
+    path, std = read_out(logits, smoothness=SMOOTHNESS)
+    np.testing.assert_allclose(_numpy(path)[0], level, atol=0.02)
+    assert _numpy(std)[0, 195:206].min() > 1  # It is no secret.
+
+
+def test_the_likely_path_follows_steep_waves_and_steps():
+    time = np.arange(400)
+    level = 3.0 * np.exp(-(((time - 100) / 3) ** 2))
+    level[250:] -= 1.5  # another lead begins
+    logits = _tensor(_gaussian_logits(level[None], 0.03))
+    path, _ = read_out(logits, smoothness=SMOOTHNESS)
+    np.testing.assert_allclose(_numpy(path)[0], level, atol=0.01)
+
+
+def test_best_scores_are_those_of_the_best_of_all_paths():
+    """Against dynamic programming, step by step; lengths around 2^n."""
+    rng = np.random.default_rng(0)
+    for n_samples in (2, 3, 8, 9, 10, 33):
+        score = rng.normal(size=(2, n_samples, 3))
+        step = rng.normal(size=(2, n_samples - 1, 3, 3))
+        expected = [score[:, 0]]
+        for i in range(1, n_samples):
+            best = (expected[-1][:, :, None] + step[:, i - 1]).max(axis=1)
+            expected.append(best + score[:, i])
+        found = _best_scores(_tensor(score), _tensor(step))
+        np.testing.assert_allclose(
+            _numpy(found), np.stack(expected, axis=1), atol=1e-4
+        )
 
 
 # === Loss ===
@@ -96,7 +151,7 @@ def test_the_entropy_is_least_where_the_target_is():
 
 
 def test_what_leaves_the_strip_is_not_judged():
-    level = np.array([[0.4, 9.0]])
+    level = np.array([[0.4, 1.01 * REACH_MV]])
     alone = np.array([[0.4, np.nan]])
     logits = _tensor(_gaussian_logits(np.array([[0.3, 0.0]]), 0.03))
     loss = TraceLoss()

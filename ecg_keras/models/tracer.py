@@ -4,7 +4,7 @@
         -> where the page lies (`page_frame`)
         -> four strips, sampled once from the image's own pixels
         -> for each of 5120 samples a distribution over voltage (`row_network`)
-        -> mean and deviation around its mode (`readout`)
+        -> mean and deviation along the likely path (`readout`)
         -> twelve leads, with what is known twice (`row_joining`)
 
 Strips have two columns of logits for each column, so that each sample of the
@@ -20,7 +20,7 @@ from ecg_keras.leads import N_LEADS, N_SAMPLES
 from ecg_keras.models.page_frame import fit_affine, refine, to_picture
 from ecg_keras.models.row_joining import join_rows, lead_ii_difference
 from ecg_keras.paper import N_ROWS, PAGE_HEIGHT_PX, PAGE_WIDTH_PX
-from ecg_keras.readout import WINDOW_BINS, read_out
+from ecg_keras.readout import SMOOTHNESS, WINDOW_BINS, read_out
 from ecg_keras.strips import (
     N_BINS,
     SAMPLES_IN_STRIP,
@@ -35,14 +35,18 @@ MAX_DIFFERENCE = 0.4
 
 
 def build_tracer(
-    frame_network, row_network, window_bins=WINDOW_BINS, relations=True
+    frame_network,
+    row_network,
+    window_bins=WINDOW_BINS,
+    smoothness=SMOOTHNESS,
+    relations=True,
 ):
     """Put the tracer together from its two networks.
 
     Args:
         frame_network: see `frame_network.build_frame_network`.
         row_network: see `row_network.build_row_network`.
-        window_bins: see `readout.read_out`.
+        window_bins, smoothness: see `readout.read_out`.
         relations: see `row_joining.join_rows`.
 
     Returns:
@@ -56,7 +60,9 @@ def build_tracer(
     cells = frame_network(small)
     strips = Strips(dtype="float32", name="strips")([image, cells])
     logits = row_network(strips)
-    read = ReadOut(window_bins, relations, dtype="float32", name="read_out")
+    read = ReadOut(
+        window_bins, smoothness, relations, dtype="float32", name="read_out"
+    )
     signals, std_mv, difference = read(logits)
     found = LayoutFound(dtype="float32", name="found")([cells, difference])
     outputs = {"signals": signals, "std_mv": std_mv, "layout_found": found}
@@ -123,18 +129,25 @@ class ReadOut(keras.layers.Layer):
     The third output is `row_joining.lead_ii_difference`.
 
     Args:
-        window_bins: see `readout.read_out`.
+        window_bins, smoothness: see `readout.read_out`.
         relations: see `row_joining.join_rows`.
     """
 
-    def __init__(self, window_bins=WINDOW_BINS, relations=True, **kwargs):
+    def __init__(
+        self,
+        window_bins=WINDOW_BINS,
+        smoothness=SMOOTHNESS,
+        relations=True,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.window_bins = window_bins
+        self.smoothness = smoothness
         self.relations = relations
 
     def call(self, logits):
         logits = ops.reshape(logits, (-1, N_BINS, SAMPLES_IN_STRIP))
-        mean, std = read_out(logits, self.window_bins)
+        mean, std = read_out(logits, self.window_bins, self.smoothness)
         mean, std = (
             ops.reshape(x, (-1, N_ROWS, SAMPLES_IN_STRIP)) for x in (mean, std)
         )
@@ -146,7 +159,11 @@ class ReadOut(keras.layers.Layer):
         return shape, shape, (None,)
 
     def get_config(self):
-        own = {"window_bins": self.window_bins, "relations": self.relations}
+        own = {
+            "window_bins": self.window_bins,
+            "smoothness": self.smoothness,
+            "relations": self.relations,
+        }
         return {**super().get_config(), **own}
 
 
