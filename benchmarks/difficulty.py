@@ -76,7 +76,7 @@ def main():
 def track_page(image, page_map):
     """(12, 5000) mV of a page by classical means, its place being known."""
     signals = np.zeros((len(LEADS), N_SAMPLES), np.float32)
-    rows = [track(strip) for strip in whole_strips(image, page_map)]
+    rows = track(whole_strips(image, page_map))
     inside = slice(MARGIN_SAMPLES, MARGIN_SAMPLES + N_SAMPLES)
     for row, leads in enumerate(PAGE_ROWS):
         for quarter, lead in enumerate(leads):
@@ -88,53 +88,69 @@ def track_page(image, page_map):
     return signals
 
 
-def track(strip):
-    """The trace of a strip (H, W, 3): (2 W,) mV."""
+def track(strips):
+    """The traces of the strips (R, H, W, 3) of a page: (R, 2 W) mV."""
     # The lightest channel: coloured lines are light in one of them.
-    grey = strip.max(axis=2).astype(np.float32)
-    paper = cv2.blur(grey, (61, 61))
+    grey = strips.max(axis=3).astype(np.float32)
+    paper = np.stack([cv2.blur(row, (61, 61)) for row in grey])
     dark = np.clip(paper - grey - 25, 0, 60)
-    height, width = dark.shape
+    n_rows, height, width = dark.shape
     y = np.arange(height)
     off = START_COST * np.abs(y - (height - 1) / 2)
-    cost = np.zeros((width, height), np.float32)
-    cost[0] = off - dark[:, 0]
+    # Column by column, all rows at once.
+    cost = off - np.moveaxis(dark, 2, 0)
     for column in range(1, width):
-        reached = _spread(cost[column - 1].copy())
-        cost[column] = reached + off - dark[:, column]
-    path = np.zeros(width, int)
-    path[-1] = int(cost[-1].argmin())
+        cost[column] += _spread(cost[column - 1].copy())
+    path = np.zeros((n_rows, width), int)
+    path[:, -1] = cost[-1].argmin(axis=1)
     for column in range(width - 2, -1, -1):
-        steps = STEP_COST * np.abs(y - path[column + 1])
-        path[column] = int((cost[column] + steps).argmin())
-    centre = [
-        _run_centre(dark[:, column], path[column]) for column in range(width)
-    ]
-    centre = np.array(centre)
-    mv = pixels_mv(centre)
+        steps = STEP_COST * np.abs(y - path[:, column + 1, None])
+        path[:, column] = (cost[column] + steps).argmin(axis=1)
+    mv = pixels_mv(_run_centres(dark, path))
     # Columns lie between two samples.
     columns = np.arange(SAMPLES_PER_COLUMN * width) / SAMPLES_PER_COLUMN - 0.25
-    return np.interp(columns, np.arange(width), mv)
+    return np.stack([np.interp(columns, np.arange(width), row) for row in mv])
 
 
-def _run_centre(dark, y):
-    """Centroid of the dark pixels that hang together with the one at y."""
+def _run_centres(dark, path):
+    """Centroids of the dark pixels that hang together with the path's.
+
+    Args:
+        dark: (R, H, W).
+        path: (R, W), px.
+
+    Returns:
+        (R, W) px; the path itself where it is not on ink.
+    """
+    height = dark.shape[1]
+    y = np.arange(height)[:, None]
     ink = dark > INK_LEVEL
-    if not ink[y]:
-        return y
-    above = y - int(np.argmin(ink[y::-1])) + 1
-    below = y + int(np.argmin(ink[y:])) - 1
-    if below < y or above > y:  # The run reaches the strip's edge.
-        return y
-    weight = dark[above : below + 1]
-    return (weight * np.arange(above, below + 1)).sum() / weight.sum()
+    gap_above = np.maximum.accumulate(np.where(ink, -1, y), axis=1)
+    gap_below = np.minimum.accumulate(
+        np.where(ink, height, y)[:, ::-1], axis=1
+    )[:, ::-1]
+
+    def at(values, places):
+        return np.take_along_axis(values, places[:, None], axis=1)[:, 0]
+
+    def sums(values):
+        """Sums over the run, from cumulative sums that begin with 0."""
+        total = np.cumsum(values, axis=1, dtype=np.float64)
+        total = np.pad(total, [(0, 0), (1, 0), (0, 0)])
+        return at(total, at(gap_below, path)) - at(
+            total, at(gap_above, path) + 1
+        )
+
+    on_ink = at(ink, path)
+    weight = np.where(on_ink, sums(dark), 1)
+    return np.where(on_ink, sums(dark * y) / weight, path)
 
 
 def _spread(cost):
-    """Least cost to come to each y from any y, at STEP_COST a px."""
-    for values in (cost, cost[::-1]):
-        ramp = STEP_COST * np.arange(len(values))
-        values[:] = np.minimum.accumulate(values - ramp) + ramp
+    """Least cost (R, H) to come to each y from any y, at STEP_COST a px."""
+    ramp = STEP_COST * np.arange(cost.shape[1], dtype=cost.dtype)
+    for values in (cost, cost[:, ::-1]):
+        values[:] = np.minimum.accumulate(values - ramp, axis=1) + ramp
     return cost
 
 
