@@ -14,7 +14,9 @@ steep it is; an excursion to another trace and back costs twice its way.
 import numpy as np
 from keras import ops
 
-from ecg_keras.strips import N_BINS, bins_mv
+from ecg_keras.leads import N_QUARTERS, N_SAMPLES, QUARTER_SAMPLES
+from ecg_keras.paper import N_ROWS
+from ecg_keras.strips import MARGIN_SAMPLES, N_BINS, bins_mv
 
 # Bins on each side of the most likely one that count: 0.2 mV at 0 mV. A full
 # expectation is drawn away by far-off mass, such as a neighbour's trace.
@@ -53,6 +55,29 @@ def read_out(logits, window_bins=WINDOW_BINS, smoothness=0.0):
     mean = ops.sum(near * voltage, axis=1) / mass
     variance = ops.sum(share * ops.square(voltage - mean[:, None]), axis=1)
     return mean, ops.sqrt(variance + 1e-8)
+
+
+def read_rows(logits, window_bins=WINDOW_BINS, smoothness=SMOOTHNESS):
+    """Means and deviations of the rows of pages.
+
+    Quarter by quarter: where one lead ends and another begins, or the
+    calibration pulse ends and a row begins, a step costs nothing.
+
+    Args:
+        logits: (4 B, N_BINS, SAMPLES_IN_STRIP), row by row of each page.
+        window_bins, smoothness: see `read_out`.
+
+    Returns:
+        (mean_mv, std_mv), each (B, 4, 5000) float32 mV.
+    """
+    inside = logits[..., MARGIN_SAMPLES : MARGIN_SAMPLES + N_SAMPLES]
+    inside = ops.reshape(inside, (-1, N_BINS, N_QUARTERS, QUARTER_SAMPLES))
+    quarters = ops.transpose(inside, (0, 2, 1, 3))
+    quarters = ops.reshape(quarters, (-1, N_BINS, QUARTER_SAMPLES))
+    return tuple(
+        ops.reshape(x, (-1, N_ROWS, N_SAMPLES))
+        for x in read_out(quarters, window_bins, smoothness)
+    )
 
 
 def _mode(share, bins):

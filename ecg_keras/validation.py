@@ -18,7 +18,7 @@ from ecg_keras.models.page_frame import fit_affine
 from ecg_keras.models.row_joining import join_rows
 from ecg_keras.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
 from ecg_keras.pipeline import ordered_batches
-from ecg_keras.readout import SMOOTHNESS, read_out
+from ecg_keras.readout import read_rows
 from ecg_keras.records import read_table
 from ecg_keras.resampling import from_grid
 from ecg_keras.strip_batches import read_picture, whole_strips
@@ -127,10 +127,7 @@ class StripValidation(_Validation):
             logits = self.model.predict_on_batch(strips)
             rows_mv = self.pictures.rows_mv[index]
             loss = float(np.mean(_floats(self.loss.call(rows_mv, logits))))
-            mean, std = read_out(
-                ops.convert_to_tensor(logits), smoothness=SMOOTHNESS
-            )
-            signals, _ = join_rows(mean[None], std[None])
+            signals, _ = join_rows(*read_rows(ops.convert_to_tensor(logits)))
             target = self.pictures.targets[index]
             yield loss, target, ops.convert_to_numpy(signals)[0]
 

@@ -10,20 +10,32 @@ from ecg_keras.degradation import degrade
 from ecg_keras.errors import InputError
 from ecg_keras.frame_cells import UNIT_PX, cell_centres_px
 from ecg_keras.layouts import OTHERS
-from ecg_keras.leads import LEADS, einthoven_residual_mv, printed_mask
+from ecg_keras.leads import (
+    LEADS,
+    N_SAMPLES,
+    einthoven_residual_mv,
+    printed_mask,
+)
 from ecg_keras.losses import TraceLoss, trace_entropy, trace_snr_db
 from ecg_keras.metrics import record_ratio
 from ecg_keras.models.page_frame import fit_affine, refine, to_picture
 from ecg_keras.models.row_joining import join_rows, lead_ii_difference
 from ecg_keras.models.tracer import sample
 from ecg_keras.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
-from ecg_keras.readout import SMOOTHNESS, _best_scores, read_out
+from ecg_keras.readout import (
+    SMOOTHNESS,
+    _best_scores,
+    read_out,
+    read_rows,
+)
 from ecg_keras.rendering import Header, Style, render_page
 from ecg_keras.resampling import from_grid
 from ecg_keras.strips import (
     BIN_MV,
+    MARGIN_SAMPLES,
     N_BINS,
     REACH_MV,
+    SAMPLES_IN_STRIP,
     bins_mv,
     row_signals,
 )
@@ -118,6 +130,21 @@ def test_the_likely_path_follows_steep_waves_and_steps():
     np.testing.assert_allclose(_numpy(path)[0], level, atol=0.01)
 
 
+def test_rows_are_read_quarter_by_quarter():
+    """Steps at the beginning of a row and between leads cost nothing."""
+    rows = np.full((4, SAMPLES_IN_STRIP), 1.0)  # the pulse, and beyond
+    inside = rows[:, MARGIN_SAMPLES:][:, :N_SAMPLES]
+    inside[:] = np.repeat([0.0, -1.0, 0.5, 2.0], 1250)
+    logits = _gaussian_logits(rows, 0.03)
+    # In the first column of each lead, what was before is the likelier.
+    before = _gaussian_logits(np.roll(rows, 1, axis=1), 0.03) + 1.0
+    first = MARGIN_SAMPLES + 1250 * np.arange(4)
+    logits[..., first] = np.logaddexp(logits, before)[..., first]
+    mean, std = read_rows(_tensor(logits))
+    assert _numpy(mean).shape == _numpy(std).shape == (1, 4, N_SAMPLES)
+    np.testing.assert_allclose(_numpy(mean)[0], inside, atol=1e-3)
+
+
 def test_best_scores_are_those_of_the_best_of_all_paths():
     """Against dynamic programming, step by step; lengths around 2^n."""
     rng = np.random.default_rng(0)
@@ -165,7 +192,8 @@ def test_what_leaves_the_strip_is_not_judged():
 
 def _rows(signals_mv):
     printed = np.where(printed_mask() > 0, signals_mv, np.nan)
-    return np.nan_to_num(row_signals(printed))[None]
+    rows = row_signals(printed)[:, MARGIN_SAMPLES:][:, :N_SAMPLES]
+    return np.nan_to_num(rows)[None]
 
 
 @pytest.mark.parametrize("relations", [True, False])

@@ -15,12 +15,10 @@ from ecg_keras.leads import (
     LIMB_FROM_I_II,
     LIMB_LEADS,
     N_QUARTERS,
-    N_SAMPLES,
     PAGE_ROWS,
     QUARTER_SAMPLES,
     RHYTHM_LEAD,
 )
-from ecg_keras.strips import MARGIN_SAMPLES
 
 # No sample is known better than this, however narrow its distribution is.
 LEAST_STD_MV = 0.005
@@ -32,15 +30,13 @@ def join_rows(mean_mv, std_mv, relations=True):
     """Put the rows together.
 
     Args:
-        mean_mv, std_mv: (B, 4, SAMPLES_IN_STRIP), from `readout.read_out`.
+        mean_mv, std_mv: (B, 4, 5000), from `readout.read_rows`.
         relations: reconcile what is printed twice or follows from others;
             otherwise only both prints of lead II are averaged.
 
     Returns:
         (signals, std_mv), each (B, 12, 5000) mV; 0 where nothing is printed.
     """
-    inside = slice(MARGIN_SAMPLES, MARGIN_SAMPLES + N_SAMPLES)
-    mean_mv, std_mv = mean_mv[..., inside], std_mv[..., inside]
     parts = [[None] * N_QUARTERS for _ in LEADS]
     for quarter in range(N_QUARTERS):
         time = slice(quarter * QUARTER_SAMPLES, (quarter + 1) * QUARTER_SAMPLES)
@@ -71,13 +67,13 @@ def lead_ii_difference(mean_mv):
     """How differently the two prints of lead II were read, apart from offsets.
 
     Args:
-        mean_mv: (B, 4, SAMPLES_IN_STRIP).
+        mean_mv: (B, 4, 5000).
 
     Returns:
         (B,): power of the difference over the sum of the powers; 0 where they
         are alike or flat, about 1 where they are unrelated.
     """
-    time = slice(MARGIN_SAMPLES, MARGIN_SAMPLES + QUARTER_SAMPLES)
+    time = slice(QUARTER_SAMPLES)
     row = [RHYTHM_LEAD in leads for leads in PAGE_ROWS].index(True)
     both = ops.stack([mean_mv[:, row, time], mean_mv[:, -1, time]], axis=1)
     both = both - ops.mean(both, axis=-1, keepdims=True)

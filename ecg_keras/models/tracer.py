@@ -20,7 +20,7 @@ from ecg_keras.leads import N_LEADS, N_SAMPLES
 from ecg_keras.models.page_frame import fit_affine, refine, to_picture
 from ecg_keras.models.row_joining import join_rows, lead_ii_difference
 from ecg_keras.paper import N_ROWS, PAGE_HEIGHT_PX, PAGE_WIDTH_PX
-from ecg_keras.readout import SMOOTHNESS, WINDOW_BINS, read_out
+from ecg_keras.readout import SMOOTHNESS, WINDOW_BINS, read_rows
 from ecg_keras.strips import (
     N_BINS,
     SAMPLES_IN_STRIP,
@@ -147,10 +147,7 @@ class ReadOut(keras.layers.Layer):
 
     def call(self, logits):
         logits = ops.reshape(logits, (-1, N_BINS, SAMPLES_IN_STRIP))
-        mean, std = read_out(logits, self.window_bins, self.smoothness)
-        mean, std = (
-            ops.reshape(x, (-1, N_ROWS, SAMPLES_IN_STRIP)) for x in (mean, std)
-        )
+        mean, std = read_rows(logits, self.window_bins, self.smoothness)
         signals, std_mv = join_rows(mean, std, self.relations)
         return signals, std_mv, lead_ii_difference(mean)
 
