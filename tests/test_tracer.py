@@ -310,6 +310,19 @@ def test_the_packaged_tracer_digitises_a_page(tracer, page, table_mv):
     assert 10 * np.log10(ratio) > 20
 
 
+def test_a_beat_of_8_mv_is_followed_across_the_rows_above(tracer, signals_mv):
+    high_mv = signals_mv.copy()
+    time = np.arange(high_mv.shape[1])
+    beat = np.exp(-(((time - 3200) / 18) ** 2))  # in V3's quarter
+    high_mv[LEADS.index("V3")] += 8.0 * beat
+    table = from_grid(high_mv, RATE_HZ)
+    reading = tracer.read([render_page(table, RATE_HZ)])
+    ratio = record_ratio(
+        table, from_grid(reading.signals_mv[0], RATE_HZ), RATE_HZ
+    )
+    assert 10 * np.log10(ratio) > 15
+
+
 def test_its_deviation_is_larger_where_it_errs(tracer, page, signals_mv):
     picture, _ = degrade(page, "0011", np.random.default_rng(4))
     reading = tracer.read([picture])

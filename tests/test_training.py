@@ -17,13 +17,14 @@ from ecg_keras import callbacks, training
 from ecg_keras.config import load_json, save_json
 from ecg_keras.errors import InputError
 from ecg_keras.inference import load
+from ecg_keras.models import row_network
 from ecg_keras.models.regressor import build_regressor
 from ecg_keras.pipeline import load_pages, training_batches
 from ecg_keras.records import read_records
 from ecg_keras.rendered_folder import RenderConfig, render_dataset
 from ecg_keras.run_folder import latest_checkpoint
 from ecg_keras.train_config import TrainConfig
-from ecg_keras.training_tasks import RegressorTask
+from ecg_keras.training_tasks import RegressorTask, TracerTask
 from tests.folders import write_folder
 
 pytestmark = pytest.mark.filterwarnings(
@@ -168,9 +169,18 @@ def test_the_tracers_networks_train_to_a_whole_tracer(tmp_path, name):
         tracer_columns=64,
         train_split=0.5,
         learning_rate=1e-6,
+        freeze_norms=name == "tracer",
     )
     run = training.train(config)
     before, after = load("tracer").model, load(run).model
+    if name == "tracer":
+        norm = "encode_0_norm"
+        for one, two in zip(
+            before.get_layer("row_network").get_layer(norm).get_weights(),
+            after.get_layer("row_network").get_layer(norm).get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(one, two)
     changed = {
         part: any(
             (one != two).any()
@@ -189,6 +199,26 @@ def test_the_tracers_networks_train_to_a_whole_tracer(tmp_path, name):
         assert history["val_competition_snr"][0] > 15
     else:
         assert history["val_found"][0] > 0.6
+
+
+def test_layers_that_a_trained_tracer_lacks_begin_anew_and_are_named(
+    monkeypatch, capsys
+):
+    monkeypatch.setattr(row_network, "CONTEXT_DILATIONS", (1, 2, 4, 8, 3))
+    config = TrainConfig(model="tracer", weights="tracer")
+    network = TracerTask(config).build()
+    assert "new beside tracer: context_3_conv, " in capsys.readouterr().out
+    # What is new adds nothing yet.
+    strip = np.random.default_rng(0).integers(0, 256, (1, 800, 64, 3))
+    trained = load("tracer").model.get_layer("row_network")
+    np.testing.assert_allclose(
+        network.predict_on_batch(strip),
+        trained.predict_on_batch(strip),
+        atol=1e-3,
+    )
+    other = dataclasses.replace(config, tracer_filters=(8, 8, 8, 8, 8))
+    with pytest.raises(InputError, match="expected a tracer whose row_network"):
+        TracerTask(other).build()
 
 
 def test_two_devices_train_as_one_does(config, tmp_path):
@@ -278,6 +308,10 @@ def _replaced(config, **changes):
         ({"limit_records": 1}, "--limit-records .* 2 or more.*1"),
         ({"epochs": 0}, "--epochs .* 1 or more.*0"),
         ({"image_size": (16, 600)}, "--image-size .* 32 px"),
+        (
+            {"model": "tracer", "freeze_norms": True},
+            "--freeze-norms needs --weights with a tracer",
+        ),
         ({"resume": "nowhere"}, "--resume nowhere.*config.json"),
     ],
 )
