@@ -31,6 +31,7 @@ from ecg_keras.inference import (
 from ecg_keras.leads import LEADS, N_LEADS, N_SAMPLES, RATE_HZ
 from ecg_keras.rendering import render_page
 from ecg_keras.resampling import from_grid
+from ecg_keras.run_folder import save_slim
 from ecg_keras.running import (
     error_line,
     run_litert,
@@ -91,7 +92,7 @@ def export(config):
     formats = ("saved_model", *dict.fromkeys(config.format))
     with replacing(output_dir) as partial:
         partial.mkdir()
-        _save_keras(model, partial / EXPORT_FILE)
+        save_slim(model, partial / EXPORT_FILE)
         pages = parity_pages()
         reference = predictor.predict(pages)
         parity = {}
@@ -185,12 +186,6 @@ def _check(config):
             f"letters, digits and hyphens. Received: {name}"
         )
     return output_dir
-
-
-def _save_keras(model, path):
-    slim = keras.Model.from_config(model.get_config())
-    slim.set_weights(model.get_weights())
-    slim.save(path)
 
 
 def _convert(name, model_file, path, half):

@@ -26,6 +26,7 @@ from ecg_keras.pipeline import (
     steps_per_epoch,
     training_batches,
 )
+from ecg_keras.run_folder import uncompiled
 from ecg_keras.strip_batches import load_pictures, training_parts
 from ecg_keras.validation import (
     FrameValidation,
@@ -173,8 +174,8 @@ class TracerTask(_NetworkTask):
 
     def whole(self, model):
         """The tracer: with the frame network that comes with the package."""
-        packaged = load(DEFAULT_MODEL).model
-        return build_tracer(packaged.get_layer("frame_network"), model)
+        frame_network = load(DEFAULT_MODEL).model.get_layer("frame_network")
+        return build_tracer(frame_network, uncompiled(model))
 
     def batches(self, first_epoch):
         return training_parts(
@@ -226,8 +227,8 @@ class FrameTask(_NetworkTask):
 
     def whole(self, model):
         """The tracer: with the row network that comes with the package."""
-        packaged = load(DEFAULT_MODEL).model
-        return build_tracer(model, packaged.get_layer("row_network"))
+        row_network = load(DEFAULT_MODEL).model.get_layer("row_network")
+        return build_tracer(uncompiled(model), row_network)
 
     def batches(self, first_epoch):
         return frame_batches(

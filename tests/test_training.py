@@ -181,6 +181,9 @@ def test_the_tracers_networks_train_to_a_whole_tracer(tmp_path, name):
             strict=True,
         ):
             np.testing.assert_array_equal(one, two)
+    # Weights alone, without an optimizer's moments.
+    size = (run / "best_model.keras").stat().st_size
+    assert size < 1.3 * 4 * after.count_params()
     changed = {
         part: any(
             (one != two).any()
