@@ -9,7 +9,6 @@ PAGES has maps (`python -m ecg_keras render --maps`).
 """
 
 import dataclasses
-import signal
 import subprocess
 import sys
 import time
@@ -78,7 +77,7 @@ def _train(config, model, run_dir, flags):
     try:
         process.wait(60 * config.minutes)
     except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGINT)
+        process.terminate()  # What an epoch left is whole.
         process.wait()
     if not (run_dir / RUN_FILE).exists():
         raise InputError(f"{run_dir}: not one epoch fits into --minutes")
