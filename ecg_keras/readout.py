@@ -22,7 +22,7 @@ from ecg_keras.strips import MARGIN_SAMPLES, N_BINS, bins_mv
 # expectation is drawn away by far-off mass, such as a neighbour's trace.
 WINDOW_BINS = 8
 # Nats for a mV of the path's variation; 0 for the mode of each column.
-SMOOTHNESS = 8.0
+SMOOTHNESS = 6.0
 N_PLACES = 4
 # What no path can be sure about: probabilities below this are alike.
 LEAST_MASS = 1e-4
