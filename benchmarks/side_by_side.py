@@ -97,6 +97,7 @@ def _plot(config, output_dir, scores):
     colours = ["0.7", "0.7", *COLOURS.values()]
     shown = bars.bar(list(scores), list(scores.values()), color=colours)
     bars.bar_label(shown, fmt="%.1f")
+    bars.margins(y=0.15)
     bars.set_ylabel("score, dB")
     bars.tick_params(axis="x", labelrotation=20)
     trace.plot(at / RATE_HZ, true_mv[index, at], color="0.2", label="printed")
