@@ -224,17 +224,23 @@ def test_layers_that_a_trained_tracer_lacks_begin_anew_and_are_named(
         TracerTask(other).build()
 
 
+def _on_forced_devices(n_devices, config, tmp_path):
+    """Train in a process that takes the CPU for several; returns its words."""
+    devices = {
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={n_devices}",
+        "KERAS_BACKEND": "jax",
+    }
+    done = _killed_at(10**6, config, tmp_path, devices.items())
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_two_devices_train_as_one_does(config, tmp_path):
     config = dataclasses.replace(config, augment=False, dropout=0.0, epochs=2)
     one = training.train(config)
     two = dataclasses.replace(config, output_dir=str(tmp_path / "two"))
-    devices = {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
-        "KERAS_BACKEND": "jax",
-    }
-    done = _killed_at(10**6, two, tmp_path, devices.items())
-    assert done.returncode == 0, done.stderr
-    assert "cpu:0, cpu:1, 1 images each" in done.stdout
+    said = _on_forced_devices(2, two, tmp_path)
+    assert "cpu:0, cpu:1, 1 images each" in said
     first, second = (
         pd.read_csv(Path(run) / "history.csv") for run in (one, two.output_dir)
     )
@@ -248,15 +254,10 @@ def test_a_head_split_over_devices_trains_as_a_whole_one(config, tmp_path):
     split = dataclasses.replace(
         config, output_dir=str(tmp_path / "split"), model_parallel=2
     )
-    devices = {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
-        "KERAS_BACKEND": "jax",
-    }
-    done = _killed_at(10**6, split, tmp_path, devices.items())
-    assert done.returncode == 0, done.stderr
-    assert "the head over 2" in done.stdout
+    said = _on_forced_devices(4, split, tmp_path)
+    assert "the head over 2" in said
     # How train_tiny finds a device's share of the head and of its moments.
-    assert f"largest shard: {60000 * 8 // 2} numbers" in done.stdout
+    assert f"largest shard: {60000 * 8 // 2} numbers" in said
     first, second = (
         pd.read_csv(Path(run) / "history.csv")
         for run in (one, split.output_dir)
