@@ -1,11 +1,13 @@
 """Image files of any kind to (H, W, 3) uint8 RGB, and area-average resizing.
 
-Pillow decodes: it is as fast as OpenCV on the competition's PNG files and says
-when a file is cut off, where OpenCV may return a picture that is half grey.
+Pillow decodes, and says when a file is cut off or damaged. Plain PNG files, as
+the competition's are, it only checks: OpenCV decodes them in half of the time.
 """
 
+import io
 import struct
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -41,7 +43,13 @@ def read_image(path):
             179 million).
     """
     try:
-        with Image.open(path) as image:
+        file = io.BytesIO(Path(path).read_bytes())
+        with Image.open(file) as image:
+            _check_size(image, path)
+            pixels = _plain_png(image, file)
+        if pixels is not None:
+            return pixels
+        with Image.open(file) as image:
             image.load()
             return _to_rgb(image, path)
     except FileNotFoundError:
@@ -82,13 +90,39 @@ def resize(image, height, width):
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _to_rgb(image, path):
-    """A loaded Pillow image as (H, W, 3) uint8."""
+def _check_size(image, path):
     if min(image.size) < MIN_SIDE_PX:
         raise InputError(
             f"{path} is {image.width} x {image.height} px; a page has at "
             f"least {MIN_SIDE_PX} px on each side"
         )
+
+
+def _plain_png(image, file):
+    """(H, W, 3) uint8 of an opaque RGB PNG file; None if it is another one.
+
+    Args:
+        image: the Pillow image of `file`, not loaded; it is of no use after.
+        file: io.BytesIO.
+
+    Raises:
+        What `_DAMAGED` names: a checksum is wrong, or the file is cut off.
+    """
+    if (image.format, image.mode) != ("PNG", "RGB"):
+        return None
+    if image.has_transparency_data:
+        return None
+    image.verify()
+    data = np.frombuffer(file.getbuffer(), np.uint8)
+    # This applies EXIF orientation, too.
+    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+    if pixels is None:
+        raise OSError("its pixels cannot be decoded")
+    return pixels
+
+
+def _to_rgb(image, path):
+    """A loaded Pillow image as (H, W, 3) uint8."""
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise InputError(f"{path} holds floating-point pixels; expected 8 bit")

@@ -1,9 +1,12 @@
 """Image files of every kind, and resizing by area."""
 
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ecg_keras.errors import InputError
 from ecg_keras.images import read_image, read_resized, resize
@@ -30,6 +33,39 @@ def test_a_png_comes_back_as_rgb(page, tmp_path):
     image = read_image(_save(page, tmp_path / "a.png"))
     assert image.dtype == np.uint8 and image.flags.writeable
     np.testing.assert_array_equal(image, page)
+
+
+def test_a_plain_png_is_as_pillow_sees_it(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (70, 50, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 8  # turned by a quarter
+    path = _save(noise, tmp_path / "a.png", exif=exif)
+    with Image.open(path) as image:
+        upright = np.asarray(ImageOps.exif_transpose(image))
+    np.testing.assert_array_equal(read_image(path), upright)
+
+
+def test_a_png_that_lacks_rows_is_an_error(tmp_path):
+    """Its checksums are right: Pillow would fill the rest with black."""
+    path = tmp_path / "a.png"
+    rows = 20 * (b"\0" + bytes(3 * 40))  # of 40
+    chunks = {
+        b"IHDR": struct.pack(">IIBBBBB", 40, 40, 8, 2, 0, 0, 0),
+        b"IDAT": zlib.compress(rows),
+        b"IEND": b"",
+    }
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(data))
+            + name
+            + data
+            + struct.pack(">I", zlib.crc32(name + data))
+            for name, data in chunks.items()
+        )
+    )
+    with pytest.raises(InputError, match="a.png is damaged"):
+        read_image(path)
 
 
 def test_a_grey_image_becomes_three_equal_channels(tmp_path):
