@@ -10,7 +10,7 @@ import math
 import keras
 from keras import ops
 
-from ecg_keras.readout import read_out
+from ecg_keras.readout import TAUGHT_BINS, read_out
 from ecg_keras.strips import N_BINS, PIXELS_PER_BIN, REACH_MV, mv_pixels
 
 # Mean powers below (0.1 uV)^2 count as that: keeps the logarithm finite for
@@ -133,7 +133,7 @@ class TraceLoss(keras.losses.Loss):
         mse_weight=0.5,
         snr_weight=0.5,
         trace_weight=10.0,
-        target_bins=0.8,
+        target_bins=TAUGHT_BINS,
         name="trace_loss",
         **kwargs,
     ):

@@ -9,6 +9,10 @@ joined to the path that is likely as a whole: it maximises
 
 The second term is the path's total variation. A wave costs the same however
 steep it is; an excursion to another trace and back costs twice its way.
+
+A sample's variance is that of the distribution around its place, less what the
+network was taught to add, and what the other places would be off, by how
+likely the best path through each of them is.
 """
 
 import numpy as np
@@ -26,6 +30,10 @@ SMOOTHNESS = 6.0
 N_PLACES = 4
 # What no path can be sure about: probabilities below this are alike.
 LEAST_MASS = 1e-4
+# Deviation, in bins, of the Gaussians that distributions are trained to be.
+TAUGHT_BINS = 0.8
+# No sample is known better than this, however narrow its distribution is.
+LEAST_STD_MV = 0.006
 
 
 def read_out(logits, window_bins=WINDOW_BINS, smoothness=0.0):
@@ -38,23 +46,30 @@ def read_out(logits, window_bins=WINDOW_BINS, smoothness=0.0):
             above; 0 for the mode of each column.
 
     Returns:
-        (mean_mv, std_mv), each (B, T) float32 mV. Mass outside the window does
-        not move the mean, but it counts in the deviation.
+        (mean_mv, std_mv), each (B, T) float32 mV.
     """
     share = ops.softmax(ops.cast(logits, "float32"), axis=1)
     voltage = ops.convert_to_tensor(bins_mv())[None, :, None]
-    near = share
+    near, doubt = share, None
     if window_bins is not None:
         bins = ops.convert_to_tensor(np.arange(N_BINS, dtype=np.int32))
         bins = bins[None, :, None]
         place = _mode(share, bins)
         if smoothness:
-            place = _likely_path(share, bins, window_bins, smoothness)
+            place, doubt = _likely_path(share, bins, window_bins, smoothness)
         near = _near(share, bins, place, window_bins)
     mass = ops.sum(near, axis=1)
     mean = ops.sum(near * voltage, axis=1) / mass
-    variance = ops.sum(share * ops.square(voltage - mean[:, None]), axis=1)
-    return mean, ops.sqrt(variance + 1e-8)
+    taught_mv = TAUGHT_BINS * np.gradient(bins_mv())
+    taught = ops.convert_to_tensor(np.square(taught_mv)[None, :, None])
+    off = ops.square(voltage - mean[:, None]) - taught
+    variance = ops.sum(near * off, axis=1) / mass
+    variance = ops.maximum(variance, LEAST_STD_MV**2)
+    if doubt is not None:
+        others_mv, likelihood = doubt
+        off = ops.square(others_mv - mean[..., None])
+        variance = variance + ops.sum(likelihood * off, axis=-1)
+    return mean, ops.sqrt(variance)
 
 
 def read_rows(logits, window_bins=WINDOW_BINS, smoothness=SMOOTHNESS):
@@ -94,7 +109,12 @@ def _near(share, bins, place, window_bins):
 
 
 def _likely_path(share, bins, window_bins, smoothness):
-    """Of each column's likely places the one on the likely path, (B, 1, T)."""
+    """Of each column's likely places the one on the likely path.
+
+    Returns:
+        (place, (voltages, likelihoods)): (B, 1, T) int32, and (B, T, N_PLACES)
+        mV of all the places and how likely they are, 0 for the one chosen.
+    """
     places, masses, rest = [], [], share
     for _ in range(N_PLACES):
         place = _mode(rest, bins)
@@ -119,7 +139,9 @@ def _likely_path(share, bins, window_bins, smoothness):
     first = ops.where(best, order, ops.full_like(order, N_PLACES))
     chosen = order == ops.min(first, axis=-1, keepdims=True)
     place = ops.sum(places * ops.cast(chosen, "int32"), axis=-1)
-    return place[:, None]
+    others = 1 - ops.cast(chosen, "float32")
+    likelihood = others * ops.softmax(whole, axis=-1)
+    return place[:, None], (voltage, likelihood)
 
 
 def _best_scores(score, step):

@@ -20,8 +20,6 @@ from ecg_keras.leads import (
     RHYTHM_LEAD,
 )
 
-# No sample is known better than this, however narrow its distribution is.
-LEAST_STD_MV = 0.005
 # Readings this small may differ as they like.
 FLAT_MV = 0.03
 
@@ -100,7 +98,7 @@ def _reconciled(leads, mean, std, relations):
         matrix = np.eye(len(LIMB_LEADS), dtype=np.float32)
         matrix = np.array([matrix[LEADS.index(lead)] for lead in leads])
         return _averaged(matrix, mean, std)
-    weight = 1 / ops.square(ops.maximum(std, LEAST_STD_MV))
+    weight = 1 / ops.square(std)
     a, b = (ops.convert_to_tensor(matrix[:, k][None, :, None]) for k in (0, 1))
     aa = ops.sum(weight * (a * a), axis=1)
     ab = ops.sum(weight * (a * b), axis=1)
@@ -119,7 +117,7 @@ def _reconciled(leads, mean, std, relations):
 
 def _averaged(same, mean, std):
     """Each lead the weighted mean of its prints; `same` is (rows, leads)."""
-    weight = 1 / ops.square(ops.maximum(std, LEAST_STD_MV))
+    weight = 1 / ops.square(std)
     prints = ops.convert_to_tensor((same @ same.T)[None, :, :, None])
     total = ops.sum(prints * weight[:, None], axis=2)
     fitted = ops.sum(prints * (weight * mean)[:, None], axis=2) / total
