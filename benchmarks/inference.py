@@ -1,10 +1,10 @@
 """How fast and how close each exported format is, side by side.
 
-    python benchmarks/inference.py --export DIR
+    python benchmarks/inference.py --export DIR [--batches 1 16]
 
 Times one image and a batch of 16 on the CPU: `predict` on the three backends,
 the SavedModel and ONNX Runtime; each in a process of its own, so that none
-disturbs another. Differences are from `predict` on the backend of this process.
+disturbs another. Differences are from `predict` on JAX, over the largest batch.
 """
 
 import dataclasses
@@ -22,7 +22,6 @@ import numpy as np
 from ecg_keras.config import parse_flags, run_command, setting
 from ecg_keras.errors import InputError
 
-SIZES = (1, 16)
 BACKENDS = ("jax", "torch", "tensorflow")
 
 # Every snippet defines answer(pixels) for float32 (n, H, W, 3), 0..255.
@@ -71,6 +70,7 @@ class BenchmarkConfig:
     """Settings of the benchmark."""
 
     export: str | None = setting(None, "folder that export.py wrote")
+    batches: tuple[int, ...] = setting((1, 16), "images at once", metavar="N")
 
 
 def main():
@@ -84,7 +84,9 @@ def main():
 
     size = load(folder).image_size
     pages = [resize(page, *size) for page in parity_pages()]
-    pixels = np.stack([pages[i % len(pages)] for i in range(max(SIZES))])
+    pixels = np.stack(
+        [pages[i % len(pages)] for i in range(max(config.batches))]
+    )
     runs = [
         (f"predict, {backend}", _KERAS, folder / "model.keras", backend)
         for backend in BACKENDS
@@ -94,11 +96,15 @@ def main():
         runs.append(("ONNX Runtime", _ONNX, folder / "model.onnx", "jax"))
     reference = None
     print(f"{os.cpu_count()} cores, images {size[0]} x {size[1]}")
-    heads = "  ".join(f"{f'{n} images, s':>12}" for n in SIZES)
+    heads = "  ".join(f"{f'{n} images, s':>12}" for n in config.batches)
     print(f"{'':20}  {heads}  x predict, jax  agreement, dB  max diff, mV")
     first = None
     for name, snippet, path, backend in runs:
-        seconds, answers = _timed(snippet, path, pixels, backend)
+        found = _timed(snippet, path, pixels, backend, config.batches)
+        if isinstance(found, str):
+            print(f"{name:20}  failed: {found}", flush=True)
+            continue
+        seconds, answers = found
         reference = answers if reference is None else reference
         first = first or seconds
         times = "  ".join(f"{s:12.3f}" for s in seconds)
@@ -113,11 +119,12 @@ def main():
         )
 
 
-def _timed(snippet, path, pixels, backend):
+def _timed(snippet, path, pixels, backend, sizes):
+    """(seconds for each size, answers to all pixels), or why there are none."""
     with tempfile.TemporaryDirectory() as folder:
         sent, answered = Path(folder) / "in.npy", Path(folder) / "out.npy"
         np.save(sent, pixels.astype(np.float32))
-        code = _TIMING.format(snippet=snippet, sizes=SIZES)
+        code = _TIMING.format(snippet=snippet, sizes=sizes)
         done = subprocess.run(
             [sys.executable, "-c", code, path, sent, answered],
             env={**os.environ, "KERAS_BACKEND": backend},
@@ -125,7 +132,9 @@ def _timed(snippet, path, pixels, backend):
             text=True,
         )
         if done.returncode:
-            raise InputError(f"{path}: {done.stderr.strip().splitlines()[-1]}")
+            if done.returncode < 0:  # Memory, mostly.
+                return f"killed by signal {-done.returncode}"
+            return done.stderr.strip().splitlines()[-1]
         return json.loads(done.stdout.splitlines()[-1]), np.load(answered)
 
 
