@@ -9,7 +9,9 @@ the trace.
 DIR is a folder that `python -m ecg_keras render --maps` wrote.
 """
 
+import concurrent.futures
 import dataclasses
+import os
 import sys
 from collections import defaultdict
 
@@ -32,6 +34,7 @@ from ecg_keras.strips import (
 STEP_COST = 1.0  # grey levels a px
 START_COST = 0.1  # grey levels a px from 0 mV, per column
 INK_LEVEL = 20
+NAMES = "zeros", "mean", "tracker"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,29 +51,38 @@ def main():
     records = read_records(config.data_dir, config.images)[: config.records]
     pictures = load_pictures(records)
     total = np.nan_to_num(pictures.targets).sum(axis=0)
-    ratios = defaultdict(lambda: defaultdict(list))
-    for path, page_map, index in tqdm(pictures.sources):
-        record = pictures.records[index]
-        kind = path.rsplit("-", 1)[1][:4]
-        table = read_table(record.signals_path, record.n_samples)
+    tables = [
+        read_table(record.signals_path, record.n_samples)
+        for record in pictures.records
+    ]
+    pages = []
+    for path, page_map, index in pictures.sources:
         others = total - np.nan_to_num(pictures.targets[index])
-        answers = {
-            "zeros": np.zeros_like(total),
-            "mean": others / max(len(pictures.records) - 1, 1),
-            "tracker": track_page(*read_picture(path, page_map)),
-        }
-        for name, signals in answers.items():
-            found = from_grid(signals, record.rate_hz, like=table)
-            ratio = record_ratio(table, found, record.rate_hz)
-            ratios[kind][name].append(ratio)
-    print(f"{'type':6}{'pages':>6}{'zeros':>8}{'mean':>8}{'tracker':>9}")
-    for kind, by_name in sorted(ratios.items()):
-        scores = [score_db(values) for values in by_name.values()]
-        n_pages = len(by_name["zeros"])
-        print(
-            f"{kind:6}{n_pages:6}{scores[0]:8.2f}{scores[1]:8.2f}"
-            f"{scores[2]:9.2f}"
-        )
+        mean = others / max(len(pictures.records) - 1, 1)
+        rate_hz = pictures.records[index].rate_hz
+        pages.append((path, page_map, tables[index], rate_hz, mean))
+    ratios = defaultdict(list)
+    with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
+        found = tqdm(pool.map(_ratios, pages), "tracking pages", len(pages))
+        for (path, *_), of_page in zip(pages, found, strict=True):
+            ratios[path.rsplit("-", 1)[1][:4]].append(of_page)
+    heads = "".join(f"{name:>9}" for name in NAMES)
+    print(f"{'type':6}{'pages':>6}{heads}")
+    for kind, of_pages in sorted(ratios.items()):
+        scores = [score_db(values) for values in zip(*of_pages, strict=True)]
+        row = "".join(f"{score:9.2f}" for score in scores)
+        print(f"{kind:6}{len(of_pages):6}{row}")
+
+
+def _ratios(page):
+    """The competition's ratio of each of NAMES on a page."""
+    path, page_map, table, rate_hz, mean = page
+    cv2.setNumThreads(1)
+    tracked = track_page(*read_picture(path, page_map))
+    return [
+        record_ratio(table, from_grid(signals, rate_hz, like=table), rate_hz)
+        for signals in (np.zeros_like(mean), mean, tracked)
+    ]
 
 
 def track_page(image, page_map):
