@@ -133,7 +133,7 @@ class HistoryFiles(keras.callbacks.Callback):
     Unlike Keras's CSVLogger it never leaves half a row behind.
 
     Args:
-        run_dir: folder (pathlib.Path) of the run.
+        run_dir: folder (pathlib.Path) of the run; None writes nothing.
         history: list of dicts of logs, one for each past epoch; grows.
     """
 
@@ -144,6 +144,8 @@ class HistoryFiles(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.history.append(dict(logs))
+        if self.run_dir is None:
+            return
         write_history(self.run_dir, self.history)
         plot_curves(self.run_dir / "training_curves.png", self.history)
 

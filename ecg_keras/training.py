@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from ecg_keras import preflight
+from ecg_keras import preflight, processes
 from ecg_keras.callbacks import (
     BestModel,
     Checkpoints,
@@ -51,6 +51,8 @@ def train(config):
     training_curves.png, best_model.keras, predictions/ and checkpoints/.
     Without any data it trains on a demo (see `ecg_keras.demo`).
 
+    On several hosts it is called in each; see `ecg_keras.processes`.
+
     Args:
         config: a `train_config.TrainConfig`.
 
@@ -61,12 +63,15 @@ def train(config):
         InputError: for data, flags, memory and disks; says what to change.
     """
     check_config(config)
+    processes.join()
+    processes.check(config)
     if config.resume:
         config = resumed_config(config)
     else:
         shared = config.output_dir is None and on_kaggle()
         config = with_defaults(config)
-        preflight.check_output_dir(config.output_dir, shared)
+        if processes.is_first():
+            preflight.check_output_dir(config.output_dir, shared)
         data_dir = find_data_dir(config.data_dir)
         if config.tfds:
             data_dir, _ = unpack_tfds(config.tfds, config.cache_dir)
@@ -118,7 +123,8 @@ def _train(config):
         config.cache_dir,
         task.cache_bytes([*training, *validation]),
     )
-    preflight.print_summary([
+    first = processes.is_first()
+    summary = [
         *preflight.environment().items(),
         ("devices", devices),
         ("data", f"{config.data_dir}, image types {' '.join(config.images)}"),
@@ -127,17 +133,20 @@ def _train(config):
         ("weights", task.weights),
         ("disk", disk),
         ("output", str(run_dir)),
-    ])  # fmt: skip
-
+    ]  # fmt: skip
+    if first:
+        preflight.print_summary(summary)
     task.load(training, validation, on_bad)
-    for record_id, message in bad_records.items():
-        print(f"  left out    {record_id}: {message}")
-    save_json(config, run_dir / "config.json")
-    write_json(preflight.environment(), run_dir / "environment.json")
-    write_split(run_dir, training, validation)
+    if first:
+        for record_id, message in bad_records.items():
+            print(f"  left out    {record_id}: {message}")
+        save_json(config, run_dir / "config.json")
+        write_json(preflight.environment(), run_dir / "environment.json")
+        write_split(run_dir, training, validation)
 
     history = _fit(model, task, run_dir)
-    _report(history, task, run_dir)
+    if first:
+        _report(history, task, run_dir)
     return run_dir
 
 
@@ -188,6 +197,7 @@ def _fit(model, task, run_dir):
             initial_epoch=done,
             epochs=last,
             shuffle=False,
+            verbose="auto" if processes.is_first() else 0,
             callbacks=_callbacks(task, run_dir, history),
         )
         done, stopped = last, model.stop_training
@@ -207,16 +217,25 @@ def _callbacks(task, run_dir, history):
         task.monitor, mode="max", patience=config.patience, verbose=1
     )
     schedules = task.schedules()
+    best = BestModel(run_dir, validation, past, task.monitor, task.whole)
+    checkpoints = Checkpoints(run_dir / "checkpoints", config.keep_checkpoints)
+    shared = []
+    if processes.count() > 1:
+        validation, best = map(processes.OnOwnDevices, (validation, best))
+        checkpoints = processes.OnOwnDevices(checkpoints, copy=False)
+        shared = [processes.SharedLogs()]
     callbacks = [
         validation,
+        *shared,
         SeedDropout(config.seed),
         StopOnNaN(),
         early_stopping,
         *schedules,
         Replay([early_stopping, *schedules], past, task.plateau_rate),
-        BestModel(run_dir, validation, past, task.monitor, task.whole),
-        HistoryFiles(run_dir, history),
     ]
+    if not processes.is_first():
+        return [*callbacks, HistoryFiles(None, history)]
+    callbacks += [best, HistoryFiles(run_dir, history)]
     if config.tensorboard or config.profile:
         callbacks.append(
             keras.callbacks.TensorBoard(
@@ -225,7 +244,6 @@ def _callbacks(task, run_dir, history):
                 profile_batch=PROFILED_STEPS if config.profile else 0,
             )
         )
-    checkpoints = Checkpoints(run_dir / "checkpoints", config.keep_checkpoints)
     return [*callbacks, checkpoints]
 
 

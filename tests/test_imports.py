@@ -27,7 +27,7 @@ LEVELS = {
         "models.row_joining",
     },
     3: {"pipeline", "strip_batches", "datasets", "models"},
-    3.2: {"frame_batches", "devices"},
+    3.2: {"frame_batches", "devices", "processes"},
     3.5: {"callbacks", "validation", "preflight", "demo", "train_config"},
     4: {"inference", "running"},
     4.2: {"training_tasks"},
