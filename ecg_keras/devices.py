@@ -74,6 +74,14 @@ def accelerator():
     return "cpu", None
 
 
+def has_slow_depthwise():
+    """Whether depthwise convolutions are better taken apart.
+
+    See `models.depthwise`; true of JAX on a CPU.
+    """
+    return keras.backend.backend() == "jax" and accelerator()[0] == "cpu"
+
+
 def _capability(text):
     """JAX's "7.5" as (7, 5)."""
     return text and tuple(int(part) for part in str(text).split("."))

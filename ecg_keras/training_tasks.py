@@ -6,6 +6,7 @@ how it is validated; all else of a run is in `training`.
 
 import keras
 
+from ecg_keras.devices import has_slow_depthwise
 from ecg_keras.errors import InputError
 from ecg_keras.frame_batches import frame_batches, load_small_pictures
 from ecg_keras.inference import DEFAULT_MODEL, load
@@ -16,16 +17,13 @@ from ecg_keras.losses import (
     snr_db,
     trace_snr_db,
 )
+from ecg_keras.models.depthwise import shift_depthwise
 from ecg_keras.models.frame_network import build_frame_network
 from ecg_keras.models.regressor import build_regressor
 from ecg_keras.models.row_network import build_row_network
 from ecg_keras.models.tracer import build_tracer
 from ecg_keras.page_cache import cache_size_bytes
-from ecg_keras.pipeline import (
-    load_pages,
-    steps_per_epoch,
-    training_batches,
-)
+from ecg_keras.pipeline import load_pages, steps_per_epoch, training_batches
 from ecg_keras.run_folder import uncompiled
 from ecg_keras.strip_batches import load_pictures, training_parts
 from ecg_keras.validation import (
@@ -64,13 +62,16 @@ class RegressorTask:
     def build(self):
         """The model; with its pretrained weights, unless a run goes on."""
         config = self.config
-        return build_regressor(
+        model = build_regressor(
             config.image_size,
             config.encoder,
             config.weights if not config.resume else "none",
             config.head_units,
             config.dropout,
         )
+        if has_slow_depthwise():
+            shift_depthwise(model.get_layer(config.encoder))
+        return model
 
     def cache_bytes(self, records):
         """Bytes by which the cache of pages will grow."""

@@ -25,6 +25,7 @@ LEVELS = {
         "models.page_frame",
         "models.row_network",
         "models.row_joining",
+        "models.depthwise",
     },
     3: {"pipeline", "strip_batches", "datasets", "models"},
     3.2: {"frame_batches", "devices", "processes"},
