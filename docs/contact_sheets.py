@@ -1,11 +1,13 @@
 """Draw docs/types.png and docs/variety.png: python docs/contact_sheets.py"""
 
+import itertools
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from ecg_keras.degradation import KINDS, degrade
+from ecg_keras.layouts import COMPETITION, OTHERS
 from ecg_keras.rendering import Header, render_page
 from ecg_keras.resampling import from_grid
 from ecg_keras.synthesis import simulate
@@ -14,6 +16,7 @@ from ecg_keras.variety import style_of
 DOCS = Path(__file__).parent
 CELL = (300, 400)
 COLUMNS = 5
+PAGES_OF_A_LAYOUT = 2
 
 
 def main():
@@ -23,17 +26,28 @@ def main():
     pictures = [("0001", page)]
     for kind in KINDS:
         for seed in range(2 if kind == "0012" else 1):
-            picture, _ = degrade(page, kind, np.random.default_rng(20 + seed))
+            rng = np.random.default_rng([20 + seed, int(kind)])
+            picture, _ = degrade(page, kind, rng)
             pictures.append((kind, picture))
     _write("types.png", pictures)
-    styled = []
-    for seed in range(10):
-        rng = np.random.default_rng(100 + seed)
+    styled = {layout.name: [] for layout in (COMPETITION, *OTHERS)}
+    for seed in itertools.count(100):
+        if min(map(len, styled.values())) == PAGES_OF_A_LAYOUT:
+            break
+        rng = np.random.default_rng(seed)
         signals, style = simulate(rng), style_of(rng)
-        table = from_grid(signals, 500, stretch=style.layout.stretch)
-        name = style.layout.name
-        styled.append((name, render_page(table, 500, style=style)))
-    _write("variety.png", styled)
+        layout = style.layout
+        if len(styled[layout.name]) == PAGES_OF_A_LAYOUT:
+            continue
+        label = (
+            f"{layout.name}, {layout.speed_mm_per_s:g} mm/s, "
+            f"{layout.gain_mm_per_mv:g} mm/mV"
+        )
+        table = from_grid(signals, 500, stretch=layout.stretch)
+        picture = render_page(table, 500, style=style)
+        styled[layout.name].append((label, picture))
+    by_row = zip(*styled.values(), strict=True)
+    _write("variety.png", [page for row in by_row for page in row])
 
 
 def _write(name, pictures):
