@@ -4,6 +4,7 @@ Each backend says in its own words what it runs on; here is where they are
 asked.
 """
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -103,6 +104,8 @@ def keep_compiled_programs(run_dir):
 
     if jax.config.jax_compilation_cache_dir is None:
         parent = Path(run_dir).parent
+        with contextlib.suppress(OSError):
+            parent.mkdir(parents=True, exist_ok=True)
         if not os.access(parent, os.W_OK):
             parent = Path(run_dir)
         jax.config.update(

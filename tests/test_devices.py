@@ -1,5 +1,7 @@
 """What a run computes on: precision, devices, compiled programs."""
 
+import os
+
 import keras
 import pytest
 
@@ -82,12 +84,19 @@ def test_programs_are_kept_beside_the_run(tmp_path, monkeypatch):
     before = {name: getattr(jax.config, name) for name in names}
     try:
         jax.config.update("jax_compilation_cache_dir", None)
-        kept = devices.keep_compiled_programs(tmp_path / "runs" / "one")
-        assert kept == str(tmp_path / "runs" / "one" / "xla_cache")
-        (tmp_path / "runs").mkdir()
+        # The first run makes the folder of the runs.
+        for run in ("one", "two"):
+            jax.config.update("jax_compilation_cache_dir", None)
+            kept = devices.keep_compiled_programs(tmp_path / "runs" / run)
+            assert kept == str(tmp_path / "runs" / "xla_cache")
         jax.config.update("jax_compilation_cache_dir", None)
-        kept = devices.keep_compiled_programs(tmp_path / "runs" / "two")
-        assert kept == str(tmp_path / "runs" / "xla_cache")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "access", lambda *_: False)
+            kept = devices.keep_compiled_programs(tmp_path / "runs" / "two")
+        assert kept == str(tmp_path / "runs" / "two" / "xla_cache")
+        jax.config.update(
+            "jax_compilation_cache_dir", str(tmp_path / "runs" / "xla_cache")
+        )
         # A folder that somebody chose stays.
         kept = devices.keep_compiled_programs(tmp_path / "other" / "three")
         assert kept == str(tmp_path / "runs" / "xla_cache")
