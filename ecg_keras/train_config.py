@@ -68,10 +68,15 @@ class TrainConfig:
     )
     dropout: float = setting(DROPOUT, "dropout in the head")
     batch_size: int = setting(8, "images in a batch, over all devices")
-    learning_rate: float | None = setting(
-        None, "learning rate of AdamW (default: 1e-4; tracer and frame 2e-3)"
+    optimizer: str = setting(
+        "AdamW",
+        "AdamW keeps two moments of each weight, Lion one",
+        choices=("AdamW", "Lion"),
     )
-    weight_decay: float = setting(1e-5, "weight decay of AdamW")
+    learning_rate: float | None = setting(
+        None, "learning rate (default: 1e-4; tracer and frame 2e-3)"
+    )
+    weight_decay: float = setting(1e-5, "weight decay")
     epochs: int = setting(50, "most epochs")
     patience: int = setting(
         10, "epochs without a better val_snr before the end"

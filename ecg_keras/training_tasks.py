@@ -108,7 +108,7 @@ class RegressorTask:
         config = self.config
         model.get_layer(config.encoder).trainable = not frozen
         model.compile(
-            optimizer=_adamw(config, config.learning_rate),
+            optimizer=_optimizer(config, config.learning_rate),
             loss=self._loss(),
             metrics=[keras.metrics.MeanMetricWrapper(snr_db, name="snr")],
             steps_per_execution=config.steps_per_execution,
@@ -195,7 +195,7 @@ class TracerTask(_NetworkTask):
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = not config.freeze_norms
         model.compile(
-            optimizer=_adamw(config, _cosine(config)),
+            optimizer=_optimizer(config, _cosine(config)),
             loss=self._loss(),
             metrics=[keras.metrics.MeanMetricWrapper(trace_snr_db, name="snr")],
             steps_per_execution=config.steps_per_execution,
@@ -242,7 +242,7 @@ class FrameTask(_NetworkTask):
 
     def compile(self, model, frozen):
         model.compile(
-            optimizer=_adamw(self.config, _cosine(self.config)),
+            optimizer=_optimizer(self.config, _cosine(self.config)),
             loss=FrameLoss(),
             steps_per_execution=self.config.steps_per_execution,
         )
@@ -289,10 +289,9 @@ def _cosine(config):
     )
 
 
-def _adamw(config, learning_rate):
-    return keras.optimizers.AdamW(
-        learning_rate, weight_decay=config.weight_decay
-    )
+def _optimizer(config, learning_rate):
+    of_kind = getattr(keras.optimizers, config.optimizer)
+    return of_kind(learning_rate, weight_decay=config.weight_decay)
 
 
 TASKS = {"regressor": RegressorTask, "tracer": TracerTask, "frame": FrameTask}

@@ -23,7 +23,7 @@ from ecg_keras.models.regressor import build_regressor
 from ecg_keras.pipeline import load_pages, training_batches
 from ecg_keras.records import read_records
 from ecg_keras.rendered_folder import RenderConfig, render_dataset
-from ecg_keras.run_folder import latest_checkpoint
+from ecg_keras.run_folder import WEIGHTS_FILE, latest_checkpoint
 from ecg_keras.train_config import TrainConfig
 from ecg_keras.training_tasks import RegressorTask, TracerTask
 from tests.folders import write_folder
@@ -223,6 +223,34 @@ def test_layers_that_a_trained_tracer_lacks_begin_anew_and_are_named(
     other = dataclasses.replace(config, tracer_filters=(8, 8, 8, 8, 8))
     with pytest.raises(InputError, match="expected a tracer whose row_network"):
         TracerTask(other).build()
+
+
+def test_lion_keeps_one_moment_and_goes_on(config, tmp_path):
+    """Two thirds of AdamW's file; a resumed run ends as a whole one."""
+    little = dataclasses.replace(
+        config, optimizer="Lion", dropout=0.0, epochs=2
+    )
+    whole = training.train(little)
+    begun = dataclasses.replace(
+        little, output_dir=str(tmp_path / "begun"), epochs=1
+    )
+    training.train(begun)
+    training.train(TrainConfig(resume=begun.output_dir, epochs=2))
+    histories = [
+        pd.read_csv(Path(run) / "history.csv")
+        for run in (whole, begun.output_dir)
+    ]
+    pd.testing.assert_frame_equal(*histories)
+    with_moments = dataclasses.replace(
+        begun, optimizer="AdamW", output_dir=str(tmp_path / "adamw")
+    )
+    sizes = [
+        (latest_checkpoint(Path(run) / "checkpoints").folder / WEIGHTS_FILE)
+        .stat()
+        .st_size
+        for run in (whole, training.train(with_moments))
+    ]
+    assert sizes[0] < 0.7 * sizes[1]
 
 
 def _on_forced_devices(n_devices, config, tmp_path):
