@@ -42,6 +42,47 @@ class StopOnNaN(keras.callbacks.Callback):
             )
 
 
+class Trace(keras.callbacks.Callback):
+    """Writes a trace of some steps under JAX, after those that compile.
+
+    Keras's TensorBoard does the same under TensorFlow, but under JAX only from
+    Python 3.12 on.
+
+    Args:
+        folder: where TensorBoard looks; Perfetto opens the `.trace.json.gz`.
+        steps: the first and the last, from 1; the last of an epoch ends it.
+    """
+
+    def __init__(self, folder, steps):
+        super().__init__()
+        self.folder = folder
+        self.first, self.last = (step - 1 for step in steps)
+        self._state = "waiting"
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._state == "waiting" and batch == self.first:
+            import jax
+
+            jax.profiler.start_trace(str(self.folder))
+            self._state = "tracing"
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._state == "tracing" and batch == self.last:
+            self._end(logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._state == "tracing":  # The epoch was shorter.
+            self._end(logs)
+
+    def _end(self, logs):
+        import jax
+
+        float(logs["loss"])  # Until here the device is done.
+        jax.profiler.stop_trace()
+        self._state = "done"
+        print(f"\ntrace: {self.folder}")
+
+
 class SeedDropout(keras.callbacks.Callback):
     """Sets the states of all random layers from (seed, epoch).
 

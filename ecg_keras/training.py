@@ -15,6 +15,7 @@ from ecg_keras.callbacks import (
     Replay,
     SeedDropout,
     StopOnNaN,
+    Trace,
 )
 from ecg_keras.config import save_json, write_json
 from ecg_keras.datasets.unpacking import unpack_tfds
@@ -236,12 +237,16 @@ def _callbacks(task, run_dir, history):
     if not processes.is_first():
         return [*callbacks, HistoryFiles(None, history)]
     callbacks += [best, HistoryFiles(run_dir, history)]
-    if config.tensorboard or config.profile:
+    profiled = PROFILED_STEPS if config.profile else 0
+    if profiled and keras.backend.backend() == "jax":
+        callbacks.append(Trace(run_dir / "tensorboard", PROFILED_STEPS))
+        profiled = 0
+    if config.tensorboard or profiled:
         callbacks.append(
             keras.callbacks.TensorBoard(
                 run_dir / "tensorboard",
                 write_graph=False,
-                profile_batch=PROFILED_STEPS if config.profile else 0,
+                profile_batch=profiled,
             )
         )
     return [*callbacks, checkpoints]

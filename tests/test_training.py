@@ -2,6 +2,8 @@
 
 import dataclasses
 import errno
+import gzip
+import json
 import os
 import signal
 import socket
@@ -251,6 +253,20 @@ def test_lion_keeps_one_moment_and_goes_on(config, tmp_path):
         for run in (whole, training.train(with_moments))
     ]
     assert sizes[0] < 0.7 * sizes[1]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="Keras traces no torch"
+)
+def test_a_profile_holds_a_trace_of_some_steps(config):
+    """Six steps, of which the last three are traced."""
+    config = dataclasses.replace(config, profile=True, batch_size=1, epochs=1)
+    logs = training.train(config) / "tensorboard"
+    assert len(list(logs.rglob("*.xplane.pb"))) == 1
+    if keras.backend.backend() == "jax":
+        (trace,) = logs.rglob("*.trace.json.gz")
+        events = json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]
+        assert any("train_step" in str(e.get("name")) for e in events)
 
 
 def _on_forced_devices(n_devices, config, tmp_path):
