@@ -4,7 +4,8 @@
 
 The networks run once for each page; then their distributions are read in the
 tracer's way, and with one part left out or put back to what it replaced.
-Competition metric, dB: the score, the median and the worst page.
+Competition metric, dB: the score, the median and the worst page. At last, what
+the deviation says of the errors.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ from ecg_keras.leads import RATE_HZ
 from ecg_keras.metrics import record_ratio, score_db
 from ecg_keras.models.tracer import ReadOut
 from ecg_keras.readout import SMOOTHNESS, WINDOW_BINS
-from ecg_keras.records import read_records, read_table
+from ecg_keras.records import read_records, read_signals, read_table
 from ecg_keras.resampling import from_grid
 
 # Name: changes of `models.tracer.ReadOut`.
@@ -58,9 +59,10 @@ def main():
     model = load(config.model).model
     networks = keras.Model(model.input, model.get_layer("read_out").input)
     read = {name: ReadOut(**changes) for name, changes in READINGS.items()}
-    ratios = defaultdict(list)
+    ratios, sure = defaultdict(list), []
     for record in tqdm(read_records(config.data_dir, config.images)):
         table = read_table(record.signals_path, record.n_samples)
+        truth, printed = read_signals(record)
 
         def score(name, found, record=record, table=table):
             ratios[name].append(record_ratio(table, found, record.rate_hz))
@@ -69,9 +71,13 @@ def main():
             image = read_resized(path, *model.input_shape[1:3])
             logits = networks.predict_on_batch(image[None])
             for name, layer in read.items():
-                signals = ops.convert_to_numpy(layer(logits)[0])[0]
+                signals, std_mv, _ = layer(logits)
+                signals = ops.convert_to_numpy(signals)[0]
                 score(name, from_grid(signals, record.rate_hz, like=table))
                 if name == "the tracer":
+                    error = np.abs(signals - truth)[printed > 0]
+                    std = ops.convert_to_numpy(std_mv)[0][printed > 0]
+                    sure.append(_sureness(error, std))
                     score(LINEAR, _linear(signals, record.rate_hz, table))
                     halved = _halved(signals)
                     score(
@@ -85,6 +91,24 @@ def main():
             f"{name:32}{score_db(values):8.2f}{np.median(db):8.2f}"
             f"{db.min():8.2f}"
         )
+    within, within_two, times = np.transpose(sure)
+    print(
+        f"errors within one deviation: {100 * within.mean():.0f} %, two: "
+        f"{100 * within_two.mean():.0f} %; the least sure tenth of a page errs "
+        f"{np.median(times):.1f} times as much as its rest (least: "
+        f"{times.min():.1f})"
+    )
+
+
+def _sureness(error, std):
+    """Shares of errors within one and two deviations; how much the least sure
+    tenth errs, over the rest."""
+    unsure = std > np.quantile(std, 0.9)
+    return (
+        np.mean(error < std),
+        np.mean(error < 2 * std),
+        error[unsure].mean() / error[~unsure].mean(),
+    )
 
 
 def _halved(signals_mv):
