@@ -20,6 +20,10 @@ from ecg_keras.run_folder import (
 )
 
 
+# Of the first epoch, from 1, after those that compile and warm up.
+PROFILED_STEPS = (4, 8)
+
+
 class StopOnNaN(keras.callbacks.Callback):
     """Ends the run where the loss stops being a number, and says where.
 
@@ -50,13 +54,12 @@ class Trace(keras.callbacks.Callback):
 
     Args:
         folder: where TensorBoard looks; Perfetto opens the `.trace.json.gz`.
-        steps: the first and the last, from 1; the last of an epoch ends it.
     """
 
-    def __init__(self, folder, steps):
+    def __init__(self, folder):
         super().__init__()
         self.folder = folder
-        self.first, self.last = (step - 1 for step in steps)
+        self.first, self.last = (step - 1 for step in PROFILED_STEPS)
         self._state = "waiting"
 
     def on_train_batch_begin(self, batch, logs=None):

@@ -1,8 +1,8 @@
 """Training on several hosts as one: a process on each, all doing the same.
 
-Variables are the same in all processes, batches are shared out. What is local,
-predictions for the validation and files, is done on copies of the model: only
-then all of an array is at hand.
+Variables are the same in all processes, batches are shared out. Predictions for
+the validation are made by each process alone, on a copy of the model: only then
+all of an array is at hand. The first process writes the files.
 
 The environment says who takes part: the variables of
 `keras.distribution.initialize`, or those of a cluster that JAX knows (a TPU
@@ -100,9 +100,9 @@ class OnOwnDevices(keras.callbacks.Callback):
     """What another callback does after an epoch is no other process's concern.
 
     Args:
-        callback: it may predict, save, and build variables.
-        copy: it gets a copy of the model on this process's devices, without
-            the optimizer.
+        callback: it may save the model, and build others.
+        copy: it also predicts: it gets a copy of the model on this process's
+            devices, without the optimizer.
     """
 
     def __init__(self, callback, copy=True):

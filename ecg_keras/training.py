@@ -9,6 +9,7 @@ import keras
 
 from ecg_keras import preflight, processes
 from ecg_keras.callbacks import (
+    PROFILED_STEPS,
     BestModel,
     Checkpoints,
     HistoryFiles,
@@ -40,9 +41,6 @@ from ecg_keras.train_config import (
     with_defaults,
 )
 from ecg_keras.training_tasks import TASKS
-
-# Of the first epoch, after those that compile and warm up.
-PROFILED_STEPS = (4, 8)
 
 
 def train(config):
@@ -222,7 +220,8 @@ def _callbacks(task, run_dir, history):
     checkpoints = Checkpoints(run_dir / "checkpoints", config.keep_checkpoints)
     shared = []
     if processes.count() > 1:
-        validation, best = map(processes.OnOwnDevices, (validation, best))
+        validation = processes.OnOwnDevices(validation)
+        best = processes.OnOwnDevices(best, copy=False)
         checkpoints = processes.OnOwnDevices(checkpoints, copy=False)
         shared = [processes.SharedLogs()]
     callbacks = [
@@ -239,7 +238,7 @@ def _callbacks(task, run_dir, history):
     callbacks += [best, HistoryFiles(run_dir, history)]
     profiled = PROFILED_STEPS if config.profile else 0
     if profiled and keras.backend.backend() == "jax":
-        callbacks.append(Trace(run_dir / "tensorboard", PROFILED_STEPS))
+        callbacks.append(Trace(run_dir / "tensorboard"))
         profiled = 0
     if config.tensorboard or profiled:
         callbacks.append(
