@@ -19,7 +19,6 @@ from ecg_keras.run_folder import (
     write_history,
 )
 
-
 # Of the first epoch, from 1, after those that compile and warm up.
 PROFILED_STEPS = (4, 8)
 
