@@ -159,6 +159,8 @@ def _best_scores(score, step):
         (B, T, K).
     """
     n_samples = score.shape[1]
+    if n_samples == 1:
+        return score
     # From the first column to each column; the first one leads to itself.
     paths = step + score[:, 1:, None, :]
     done = 1

@@ -45,6 +45,11 @@ from ecg_keras.synthesis import simulate
 
 RATE_HZ = 500
 
+pytestmark = pytest.mark.filterwarnings(
+    # TensorFlow's own use of NumPy.
+    "ignore::DeprecationWarning",
+)
+
 
 def _numpy(x):
     return ops.convert_to_numpy(x)
