@@ -46,10 +46,9 @@ def read_image(path):
         file = io.BytesIO(Path(path).read_bytes())
         with Image.open(file) as image:
             _check_size(image, path)
-            pixels = _plain_png(image, file)
-        if pixels is not None:
-            return pixels
-        with Image.open(file) as image:
+            if _is_plain_png(image):
+                image.verify()
+                return _decoded_png(file)
             image.load()
             return _to_rgb(image, path)
     except FileNotFoundError:
@@ -98,21 +97,14 @@ def _check_size(image, path):
         )
 
 
-def _plain_png(image, file):
-    """(H, W, 3) uint8 of an opaque RGB PNG file; None if it is another one.
+def _is_plain_png(image):
+    """Whether a Pillow image, not loaded yet, is an opaque RGB PNG file."""
+    plain = (image.format, image.mode) == ("PNG", "RGB")
+    return plain and not image.has_transparency_data
 
-    Args:
-        image: the Pillow image of `file`, not loaded; it is of no use after.
-        file: io.BytesIO.
 
-    Raises:
-        What `_DAMAGED` names: a checksum is wrong, or the file is cut off.
-    """
-    if (image.format, image.mode) != ("PNG", "RGB"):
-        return None
-    if image.has_transparency_data:
-        return None
-    image.verify()
+def _decoded_png(file):
+    """(H, W, 3) uint8 of a plain PNG file (io.BytesIO) by OpenCV."""
     data = np.frombuffer(file.getbuffer(), np.uint8)
     # This applies EXIF orientation, too.
     pixels = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
