@@ -116,8 +116,8 @@ def _print_waiting(config, batches):
     import keras
 
     from ecg_keras.models.regressor import build_regressor
+    from ecg_keras.regressor_task import RegressorTask
     from ecg_keras.train_config import TrainConfig
-    from ecg_keras.training_tasks import RegressorTask
 
     model = build_regressor(config.step_size, config.encoder, "none", (256,))
     task = RegressorTask(

@@ -146,8 +146,8 @@ def work(case):
     import keras
 
     from ecg_keras.callbacks import StopOnNaN
+    from ecg_keras.regressor_task import RegressorTask
     from ecg_keras.train_config import TrainConfig
-    from ecg_keras.training_tasks import RegressorTask
 
     keras.config.set_dtype_policy(case["precision"])
     keras.utils.set_random_seed(0)

@@ -1,8 +1,8 @@
-"""Pictures with known maps to batches for the frame network, by tf.data.
+"""Pictures with known maps to batches for the pose and the frame network.
 
 Batches are `small` (B, 213, 275, 3) uint8 and targets (B, 27, 35, 3): x and y
 of the page point in each cell less those of the cell, in boxes of 5 mm, NaN
-beyond the page; 1 for a page that can be read (3x4+1, upright), else 0.
+beyond the page; 1 for a page that can be read (3x4+1), else 0.
 """
 
 import dataclasses
@@ -30,13 +30,28 @@ if keras.backend.backend() != "tensorflow":
     # The accelerator belongs to the backend that trains.
     tf.config.set_visible_devices([], "GPU")
 
+# How pages lie, see `example`.
+FLAT, PLACED, ANY = "flat", "placed", "any"
 # How differently from the training pictures a page may lie.
 TURN_DEG = 1.5
 SCALE = 0.025
 STRETCH = 0.006
 SHIFT_PX = 25.0
-# Share of pictures that are made unreadable: turned over, or far too small.
-SPOILT_SHARE = 0.1
+# Pages that the pose network has put in their place; it looks several times
+# itself, at a picture and at what it found: some of its pages are placed.
+PLACED_SHARE = 0.4
+CORNER_PX = 15.0
+# How any other page does: of a picture as it is, or of a placed page.
+AS_TAKEN_SHARE = 0.5
+ANY_TURN_DEG = 6.0
+ANY_SCALE = (0.5, 1.05)
+ANY_STRETCH = 0.12
+ANY_CORNER_PX = 80.0
+# Portrait pictures are squeezed into landscape: that much higher than wide.
+SQUEEZED = 1.7
+SQUEEZED_SHARE = 0.3
+# Share of pictures that are made unreadable: far too small or too large.
+SPOILT_SHARE = 0.06
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +91,15 @@ def shrunk(image):
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-def example(pictures, seed, position):
-    """A picture, moved and varied: a pure function of (seed, position).
+def example(pictures, seed, position, pose=FLAT):
+    """A picture, moved and varied: a pure function of its arguments.
+
+    Args:
+        pictures: `SmallPictures`.
+        seed, position: of the stream of examples.
+        pose: how pages lie. FLAT: as in the picture, a little moved; turned
+            pages cannot be read. PLACED: about in their place. ANY: turned,
+            small or aside.
 
     Returns:
         (213, 275, 3) uint8 and (27, 35, 3) float32.
@@ -87,9 +109,16 @@ def example(pictures, seed, position):
     index = order[place]
     rng = np.random.default_rng([seed, 1, position])
     spoilt = rng.random() < SPOILT_SHARE
-    move = _spoiling_move(rng) if spoilt else _move(rng)
-    readable = pictures.readable[index] and not spoilt
     page_map = pictures.maps[index]
+    if spoilt:
+        move = _spoiling_move(rng, turned=pose == FLAT)
+    elif pose == FLAT:
+        move = _move(rng)
+    elif pose == PLACED or rng.random() < PLACED_SHARE:
+        move = _placing_move(rng, page_map.homography)
+    else:
+        move = _any_move(rng, page_map.homography)
+    readable = pictures.readable[index] and not spoilt
     page_map = PageMap(
         page_map.homography @ np.linalg.inv(move), page_map.waves
     )
@@ -104,28 +133,35 @@ def example(pictures, seed, position):
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=rng.uniform(0, 255, 3).round().tolist(),
     )
-    return vary(image, rng), cell_targets(page_map, readable)
+    known = readable or pose != FLAT
+    return vary(image, rng), cell_targets(page_map, readable, known)
 
 
-def cell_targets(page_map, readable):
-    """What the frame network should say, (27, 35, 3) float32."""
+def cell_targets(page_map, readable, known=True):
+    """What the frame network should say, (27, 35, 3) float32.
+
+    Args:
+        page_map: of the picture.
+        readable: whether it is 3x4+1.
+        known: whether its place counts.
+    """
     centres = cell_centres_px().astype(float)
     points = page_map.to_page(centres)
     offsets = (points - centres) / UNIT_PX
     inside = np.all(
         (points > 0) & (points < (PAGE_WIDTH_PX, PAGE_HEIGHT_PX)), axis=-1
     )
-    offsets[~inside | (not readable)] = np.nan
+    offsets[~inside | (not known)] = np.nan
     label = np.full((*cell_counts(), 1), float(readable))
     return np.concatenate([offsets, label], axis=-1).astype(np.float32)
 
 
-def frame_batches(pictures, batch_size, steps, seed, first_epoch=0):
+def frame_batches(pictures, batch_size, steps, seed, first_epoch=0, pose=FLAT):
     """An endless stream of training batches of (small, target)."""
 
     def load(position):
         image, target = tf.numpy_function(
-            lambda p: example(pictures, seed, int(p)),
+            lambda p: example(pictures, seed, int(p), pose),
             [position],
             (tf.uint8, tf.float32),
         )
@@ -146,22 +182,68 @@ def _move(rng):
     return _about_middle(turn, scale, rng.normal(0, SHIFT_PX, 2))
 
 
-def _spoiling_move(rng):
-    if rng.random() < 0.5:
+def _placing_move(rng, homography):
+    """The page about where it belongs.
+
+    Args:
+        rng: numpy Generator.
+        homography: (3, 3), picture px to page px.
+    """
+    return _perspective(rng, CORNER_PX) @ _move(rng) @ homography
+
+
+def _any_move(rng, homography):
+    """(3, 3) picture px to picture px: the page turned, small or aside."""
+    quarters = np.pi / 2 * rng.integers(4)
+    turn = quarters + np.deg2rad(rng.normal(0, ANY_TURN_DEG))
+    stretch = np.exp(rng.normal(0, ANY_STRETCH, 2))
+    if rng.random() < AS_TAKEN_SHARE:
+        # A quarter turn of the picture as it was squeezed to its size.
+        scale = rng.uniform(0.9, 1.05) * stretch
+        return _about_middle(turn, scale, rng.normal(0, SHIFT_PX, 2))
+    scale = rng.uniform(*ANY_SCALE) * stretch
+    if rng.random() < SQUEEZED_SHARE:
+        scale[1] /= SQUEEZED
+    room = np.clip(1.05 - scale, 0, None) / 2
+    shift = rng.uniform(-room, room) * (PAGE_WIDTH_PX, PAGE_HEIGHT_PX)
+    move = _about_middle(turn, scale, shift)
+    return _perspective(rng, ANY_CORNER_PX) @ move @ homography
+
+
+def _perspective(rng, corner_px):
+    """A homography that moves the picture's corners by about so much."""
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    corners *= (PAGE_WIDTH_PX, PAGE_HEIGHT_PX)
+    moved = corners + rng.normal(0, corner_px, (4, 2)).astype(np.float32)
+    return cv2.getPerspectiveTransform(corners, moved)
+
+
+def _spoiling_move(rng, turned):
+    """Far too small or too large; or, if that is `turned`, on another side."""
+    if turned and rng.random() < 0.5:
         turn = np.pi / 2 * rng.integers(1, 4)
         return _about_middle(turn, np.ones(2), rng.normal(0, SHIFT_PX, 2))
-    scale = rng.choice([rng.uniform(0.3, 0.75), rng.uniform(1.3, 2)])
+    scale = rng.choice([rng.uniform(0.15, 0.4), rng.uniform(1.4, 2)])
     return _about_middle(0, scale * np.ones(2), rng.normal(0, 4 * CELL_PX, 2))
 
 
 def _about_middle(turn, scale, shift):
-    linear = np.array([
+    """Turn about the picture's middle, then scale right and down, then shift.
+
+    A quarter turn also trades the picture's width for its height, as a turned
+    picture that is resized to the same size does.
+    """
+    size = np.array([PAGE_WIDTH_PX, PAGE_HEIGHT_PX])
+    middle = size / 2
+    turned = np.array([
         [np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)],
-    ]) * scale  # fmt: skip
-    middle = np.array([PAGE_WIDTH_PX, PAGE_HEIGHT_PX]) / 2
+    ])  # fmt: skip
+    unit = np.diag(size / size.mean())
+    share = np.abs(np.sin(turn))
+    fitted = share * unit @ turned @ np.linalg.inv(unit) + (1 - share) * turned
     move = np.eye(3)
-    move[:2, :2] = linear
-    move[:2, 2] = middle + shift - linear @ middle
+    move[:2, :2] = np.diag(scale) @ fitted
+    move[:2, 2] = middle + shift - move[:2, :2] @ middle
     return move
 
 

@@ -15,6 +15,8 @@ import numpy as np
 # Register the losses and layers that a saved model may name.
 import ecg_keras.losses  # noqa: F401
 import ecg_keras.models.frame_network  # noqa: F401
+import ecg_keras.models.photo_tracer  # noqa: F401
+import ecg_keras.models.pose_network  # noqa: F401
 import ecg_keras.models.row_network  # noqa: F401
 import ecg_keras.models.tracer  # noqa: F401
 from ecg_keras.errors import InputError
@@ -27,7 +29,11 @@ EXPORT_SUMMARY = "export.json"
 EXPORT_VERSION = 1
 
 # Trained models that come with the package (docs/tracer.md).
-PRESETS = {"tracer": Path(__file__).parent / "weights" / "tracer.keras"}
+WEIGHTS = Path(__file__).parent / "weights"
+PRESETS = {
+    "tracer": WEIGHTS / "tracer.keras",
+    "photo_tracer": WEIGHTS / "photo_tracer.keras",
+}
 DEFAULT_MODEL = "tracer"
 
 # A batch by default: 8 images, or as many as hold the pixels of 8 of 512 x 512.
@@ -61,9 +67,9 @@ def load(path=DEFAULT_MODEL):
     """Load a model, or an ensemble, for inference.
 
     Args:
-        path: "tracer", which comes with the package; a `.keras` file; the
-            folder of a training run or of an export; or a list of these, whose
-            answers are averaged.
+        path: "tracer" or "photo_tracer", which come with the package; a
+            `.keras` file; the folder of a training run or of an export; or a
+            list of these, whose answers are averaged.
 
     Returns:
         `Predictor`.

@@ -17,6 +17,8 @@ from ecg_keras.strips import N_BINS, PIXELS_PER_BIN, REACH_MV, mv_pixels
 # flat leads and perfect predictions, and changes a usual SNR by less than
 # 0.001 dB up to about 30 dB.
 POWER_FLOOR_MV2 = 1e-8
+# The logarithm of an uncertainty in boxes of 5 mm that says nothing.
+UNSURE = 3.0
 
 
 def split_target(y_true, y_pred):
@@ -208,7 +210,8 @@ class FrameLoss(keras.losses.Loss):
     """Of the frame network: where cells lie, how sure, and the layout.
 
     Laplace's negative log likelihood of the cells' places, |d| / b + log b in
-    boxes of 5 mm, and the binary cross-entropy of the layout.
+    boxes of 5 mm, and the binary cross-entropy of the layout. Cells that show
+    no page should be unsure: log b of `UNSURE` or more.
 
     Args:
         layout_weight: weight of the latter.
@@ -230,7 +233,10 @@ class FrameLoss(keras.losses.Loss):
         count = ops.maximum(ops.sum(known, axis=(1, 2)), 1.0)
         logit = y_pred[:, 0, 0, 3]
         layout = ops.softplus(logit) - y_true[:, 0, 0, 2] * logit
-        return ops.sum(nll, axis=(1, 2)) / count + self.layout_weight * layout
+        nll = ops.sum(nll, axis=(1, 2)) / count
+        # Where no page is, nothing else would hold the uncertainty.
+        sure = ops.mean(ops.relu(UNSURE - log_b) * (1 - known), axis=(1, 2))
+        return nll + sure + self.layout_weight * layout
 
     def get_config(self):
         return {**super().get_config(), "layout_weight": self.layout_weight}

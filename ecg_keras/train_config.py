@@ -14,7 +14,13 @@ from ecg_keras.models.row_network import FILTERS, columns_multiple
 from ecg_keras.strips import STRIP_WIDTH
 
 KAGGLE_OUTPUT_DIR = "/kaggle/working"
-LEARNING_RATES = {"regressor": 1e-4, "tracer": 2e-3, "frame": 2e-3}
+LEARNING_RATES = {
+    "regressor": 1e-4,
+    "tracer": 2e-3,
+    "frame": 2e-3,
+    "photo_frame": 2e-3,
+    "pose": 2e-3,
+}
 # What may change when a run is resumed: it decides where, not what.
 FREE_ON_RESUME = (
     "resume", "epochs", "data_dir", "output_dir", "cache_dir",
@@ -43,9 +49,9 @@ class TrainConfig:
     model: str = setting(
         "regressor",
         "regressor: the dense model, on whole pages; tracer: the network that "
-        "follows traces, frame: the one that finds the page, both on pages "
-        "with maps",
-        choices=("regressor", "tracer", "frame"),
+        "follows traces; frame: the one that finds the page; photo_frame, "
+        "pose: those that find it in a photo; all on pages with maps",
+        choices=tuple(LEARNING_RATES),
     )
     encoder: str = setting(
         "efficientnet_b2",
@@ -74,7 +80,7 @@ class TrainConfig:
         choices=("AdamW", "Lion"),
     )
     learning_rate: float | None = setting(
-        None, "learning rate (default: 1e-4; tracer and frame 2e-3)"
+        None, "learning rate (default: 1e-4; the tracer's networks 2e-3)"
     )
     weight_decay: float = setting(1e-5, "weight decay")
     epochs: int = setting(50, "most epochs")
@@ -86,7 +92,9 @@ class TrainConfig:
     trace_weight: float = setting(
         10.0, "tracer: weight of the traces' cross-entropy in the loss"
     )
-    tracer_steps: int = setting(500, "tracer, frame: batches in an epoch")
+    tracer_steps: int = setting(
+        500, "the tracer's networks: batches in an epoch"
+    )
     tracer_columns: int = setting(
         320, "tracer: width of the parts of strips that it learns from"
     )

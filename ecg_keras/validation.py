@@ -14,9 +14,13 @@ from ecg_keras.frame_batches import example
 from ecg_keras.frame_cells import UNIT_PX, cell_centres_px
 from ecg_keras.losses import snr_db
 from ecg_keras.metrics import record_ratio, score_db
-from ecg_keras.models.page_frame import fit_affine
+from ecg_keras.models.page_pose import (
+    HALF_PX,
+    MIDDLE_PX,
+    apply,
+    fit_homography,
+)
 from ecg_keras.models.row_joining import join_rows
-from ecg_keras.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
 from ecg_keras.pipeline import ordered_batches
 from ecg_keras.readout import read_rows
 from ecg_keras.records import read_table
@@ -133,27 +137,28 @@ class StripValidation(_Validation):
 
 
 class FrameValidation(keras.callbacks.Callback):
-    """Validates the frame network.
+    """Validates the frame or the pose network.
 
-    Adds to the logs: val_loss; val_error_px, how far the affine map is off on
-    the page's rows, the median over the pages; val_found, the share of all
+    Adds to the logs: val_loss; val_error_px, how far the homography is off at
+    the worst cell, the median over the pages; val_found, the share of all
     pictures whose layout is judged right and which, if it is 3x4+1, lie within
     half a box of where they should (then the grid's phase finds the rest).
 
     Args:
         pictures: `frame_batches.SmallPictures`.
         loss: a keras loss.
-        seed: pictures are moved as in training.
+        seed, pose: pictures are moved as in training, see `example`.
     """
 
     N_PICTURES = 128
     _BATCH = 16
 
-    def __init__(self, pictures, loss, seed):
+    def __init__(self, pictures, loss, seed, pose):
         super().__init__()
         self.loss = loss
-        self.examples = []
-        pairs = [example(pictures, seed, i) for i in range(self.N_PICTURES)]
+        pairs = [
+            example(pictures, seed, i, pose) for i in range(self.N_PICTURES)
+        ]
         self.images, self.targets = map(np.stack, zip(*pairs, strict=True))
 
     def on_epoch_end(self, epoch, logs=None):
@@ -181,13 +186,12 @@ def _frame_error_px(target, cells):
     known = np.isfinite(target[..., 0])
     if not known.any():
         return np.inf
-    affine = ops.convert_to_numpy(
-        fit_affine(ops.convert_to_tensor(cells[None]))
-    )
+    homography = fit_homography(ops.convert_to_tensor(cells[None]))
     centres = cell_centres_px()
-    middle = np.array([PAGE_WIDTH_PX / 2, PAGE_HEIGHT_PX / 2])
-    page = (centres + target[..., :2] * UNIT_PX)[known] - middle
-    picture = page @ affine[0, :, :2].T + affine[0, :, 2] + middle
+    page = (centres + target[..., :2] * UNIT_PX)[known] - MIDDLE_PX
+    page = ops.convert_to_tensor(page[None].astype(np.float32) / HALF_PX)
+    picture = ops.convert_to_numpy(apply(homography, page))[0]
+    picture = picture * HALF_PX + MIDDLE_PX
     return np.abs(picture - centres[known]).max()
 
 

@@ -20,9 +20,15 @@ LEVELS = {
     2: {"rendering", "degradation", "models.backbone"},
     2.2: {"variety"},
     2.5: {"rendered_folder"},
-    2.6: {
-        "models.frame_network",
+    2.55: {"models.least_squares", "models.frame_network"},
+    2.57: {
+        "models.page_pose",
+        "models.page_bend",
+        "models.pose_network",
         "models.page_frame",
+    },
+    2.6: {
+        "models.page_waves",
         "models.row_network",
         "models.row_joining",
         "models.depthwise",
@@ -31,7 +37,9 @@ LEVELS = {
     3.2: {"frame_batches", "devices", "processes"},
     3.5: {"callbacks", "validation", "preflight", "demo", "train_config"},
     4: {"inference", "running"},
-    4.2: {"training_tasks"},
+    3.6: {"optimizers"},
+    4.2: {"regressor_task", "tracer_tasks"},
+    4.3: {"training_tasks"},
     4.4: {"training"},
     4.5: {"converting"},
     5: {"evaluation", "exporting", "digitizing", "submitting"},

@@ -24,10 +24,11 @@ from ecg_keras.models import row_network
 from ecg_keras.models.regressor import build_regressor
 from ecg_keras.pipeline import load_pages, training_batches
 from ecg_keras.records import read_records
+from ecg_keras.regressor_task import RegressorTask
 from ecg_keras.rendered_folder import RenderConfig, render_dataset
 from ecg_keras.run_folder import WEIGHTS_FILE, latest_checkpoint
+from ecg_keras.tracer_tasks import NETWORKS, TracerTask
 from ecg_keras.train_config import TrainConfig
-from ecg_keras.training_tasks import RegressorTask, TracerTask
 from tests.folders import write_folder
 
 pytestmark = pytest.mark.filterwarnings(
@@ -154,8 +155,10 @@ def test_eight_records_are_learnt_to_more_than_20_db(
     assert history.history["snr"][0] > 20
 
 
-@pytest.mark.parametrize("name", ["tracer", "frame"])
+@pytest.mark.parametrize("name", ["tracer", "frame", "photo_frame", "pose"])
 def test_the_tracers_networks_train_to_a_whole_tracer(tmp_path, name):
+    preset = "tracer" if name in ("tracer", "frame") else "photo_tracer"
+    parts = NETWORKS[-2:] if preset == "tracer" else NETWORKS
     pages_dir = tmp_path / "pages"
     render_dataset(
         RenderConfig(str(pages_dir), 2, types=("0001", "0004"), maps=True)
@@ -164,7 +167,7 @@ def test_the_tracers_networks_train_to_a_whole_tracer(tmp_path, name):
         data_dir=str(pages_dir),
         output_dir=str(tmp_path / "run"),
         model=name,
-        weights="tracer",
+        weights=preset,
         images=("0001", "0004"),
         batch_size=2,
         epochs=1,
@@ -175,7 +178,7 @@ def test_the_tracers_networks_train_to_a_whole_tracer(tmp_path, name):
         freeze_norms=name == "tracer",
     )
     run = training.train(config)
-    before, after = load("tracer").model, load(run).model
+    before, after = load(preset).model, load(run).model
     if name == "tracer":
         norm = "encode_0_norm"
         for one, two in zip(
@@ -196,15 +199,18 @@ def test_the_tracers_networks_train_to_a_whole_tracer(tmp_path, name):
                 strict=True,
             )
         )
-        for part in ("row_network", "frame_network")
+        for part in parts
     }
-    trained = {"tracer": "row_network", "frame": "frame_network"}[name]
-    assert [part for part, new in changed.items() if new] == [trained]
+    trained = {"tracer": "row_network", "pose": "pose_network"}
+    assert [part for part, new in changed.items() if new] == [
+        trained.get(name, "frame_network")
+    ]
     history = pd.read_csv(run / "history.csv")
     if name == "tracer":
         assert history["val_competition_snr"][0] > 15
     else:
-        assert history["val_found"][0] > 0.6
+        # Pages that lie anyhow take more than one look.
+        assert history["val_found"][0] > (0.2 if name == "pose" else 0.6)
 
 
 def test_layers_that_a_trained_tracer_lacks_begin_anew_and_are_named(

@@ -1,4 +1,7 @@
-"""The network that finds the page coarsely, and says whether it can be read."""
+"""The network that sees how a straightened page is still off its place.
+
+It also says whether that is a page that can be read.
+"""
 
 import math
 
@@ -12,7 +15,7 @@ FILTERS = (16, 24, 40)
 
 
 def build_frame_network(filters=FILTERS):
-    """Build the network that finds the page coarsely.
+    """Build the network.
 
     Args:
         filters: channels at 1/2, 1/4 and 1/8 of the small picture.
@@ -28,16 +31,18 @@ def build_frame_network(filters=FILTERS):
     small = keras.Input((height, width, 3), name="small")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(small)
     for index, n_filters in enumerate(filters):
-        x = _block(x, n_filters, f"down_{index}", strides=2)
-        x = _block(x, n_filters, f"encode_{index}")
+        x = conv_block(x, n_filters, f"down_{index}", strides=2)
+        x = conv_block(x, n_filters, f"encode_{index}")
     for dilation in (2, 4, 8):  # as far as the page's edges
-        near = _block(x, filters[-1], f"context_{dilation}", dilation=dilation)
+        near = conv_block(
+            x, filters[-1], f"context_{dilation}", dilation=dilation
+        )
         x = keras.layers.Add(name=f"join_{dilation}")([x, near])
     whole = keras.layers.GlobalAveragePooling2D(name="whole")(x)
     whole = keras.layers.Dense(64, "relu", name="whole_hidden")(whole)
     logit = keras.layers.Dense(1, dtype="float32", name="layout")(whole)
     shift = keras.layers.Dense(2, dtype="float32", name="shift")(whole)
-    x = _block(x, filters[-1], "decode")
+    x = conv_block(x, filters[-1], "decode")
     points = keras.layers.Conv2D(3, 1, dtype="float32", name="points")(x)
     cells = _Cells(dtype="float32", name="cells")([points, shift, logit])
     return keras.Model(small, cells, name="frame_network")
@@ -63,7 +68,8 @@ class _Cells(keras.layers.Layer):
         return (*input_shape[0][:3], 4)
 
 
-def _block(x, filters, name, strides=1, dilation=1):
+def conv_block(x, filters, name, strides=1, dilation=1):
+    """Convolution 3 x 3, normalisation, ReLU."""
     x = keras.layers.Conv2D(
         filters,
         3,

@@ -7,8 +7,8 @@
         -> the phase of the 5 mm grid, then of the 1 mm grid, in windows of
            158 px: a cubic correction, good to a tenth of a px
 
-All steps are `keras.ops`, so that they are part of the exported graph. A photo
-needs a finer correction than a cubic one; the rest would stay.
+All steps are `keras.ops`, so that they are part of the exported graph. Photos
+need a finer correction than a cubic one: `page_waves`.
 """
 
 import math
@@ -75,7 +75,7 @@ def refine(picture, affine):
         page point x, y is farther on than the affine map says, over
         `_cubic`; (B,) mean depth of the grid's modulation, of 255.
     """
-    depth_map = _grid_depth(picture)
+    depth_map = grid_depth(picture)
     x, y = _half_coordinates()
     # The coarse grid: within half a box. Its correction stays affine.
     page_x, page_y = _to_page(affine, x, y)
@@ -136,7 +136,7 @@ def to_picture(affine, bend, page_x, page_y):
 # === The grid's phase ===
 
 
-def _grid_depth(picture):
+def grid_depth(picture):
     """How much darker than its surroundings, at half the size: (B, h, w)."""
     green = ops.cast(picture[..., 1:2], "float32")  # Red lines are dark in it.
     half = ops.average_pool(green, HALF, HALF, padding="valid")
