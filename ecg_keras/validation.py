@@ -156,6 +156,7 @@ class FrameValidation(keras.callbacks.Callback):
     def __init__(self, pictures, loss, seed, pose):
         super().__init__()
         self.loss = loss
+        self.examples = []
         pairs = [
             example(pictures, seed, i, pose) for i in range(self.N_PICTURES)
         ]
