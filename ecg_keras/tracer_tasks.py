@@ -26,6 +26,7 @@ from ecg_keras.strip_batches import load_pictures, training_parts
 from ecg_keras.validation import FrameValidation, StripValidation
 
 NETWORKS = ("pose_network", "frame_network", "row_network")
+BUILDERS = {"tracer": build_tracer, "photo_tracer": build_photo_tracer}
 
 
 class _NetworkTask:
@@ -106,7 +107,7 @@ class TracerTask(_NetworkTask):
 
 
 class FrameTask(_NetworkTask):
-    """The tracer's frame network, on small pictures of straightened pages."""
+    """The tracer's frame network, on small pictures of known pages."""
 
     monitor = "val_found"
     network = "frame_network"
@@ -174,11 +175,12 @@ def tracer_with(networks, preset=DEFAULT_MODEL):
         preset: "tracer" or "photo_tracer".
     """
     packaged = load(preset).model
-    build = build_tracer if preset == DEFAULT_MODEL else build_photo_tracer
-    names = NETWORKS[-2:] if preset == DEFAULT_MODEL else NETWORKS
-    return build(
-        *(networks.get(name) or packaged.get_layer(name) for name in names)
-    )
+    parts = {
+        layer.name: networks.get(layer.name, layer)
+        for layer in packaged.layers
+        if layer.name in NETWORKS
+    }
+    return BUILDERS[preset](**parts)
 
 
 def _begun(network, weights, config):

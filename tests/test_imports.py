@@ -20,7 +20,11 @@ LEVELS = {
     2: {"rendering", "degradation", "models.backbone"},
     2.2: {"variety"},
     2.5: {"rendered_folder"},
-    2.55: {"models.least_squares", "models.frame_network"},
+    2.55: {
+        "models.least_squares",
+        "models.frame_network",
+        "models.grid_phase",
+    },
     2.57: {
         "models.page_pose",
         "models.page_bend",

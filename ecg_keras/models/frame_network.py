@@ -1,7 +1,4 @@
-"""The network that sees how a straightened page is still off its place.
-
-It also says whether that is a page that can be read.
-"""
+"""The network that finds the page coarsely, and says whether it can be read."""
 
 import math
 
@@ -26,13 +23,7 @@ def build_frame_network(filters=FILTERS):
         boxes of 5 mm; log of their uncertainty in boxes; logit of 3x4+1,
         the same in all cells.
     """
-    height = math.ceil(PAGE_HEIGHT_PX / SHRINK)
-    width = math.ceil(PAGE_WIDTH_PX / SHRINK)
-    small = keras.Input((height, width, 3), name="small")
-    x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(small)
-    for index, n_filters in enumerate(filters):
-        x = conv_block(x, n_filters, f"down_{index}", strides=2)
-        x = conv_block(x, n_filters, f"encode_{index}")
+    small, x = encoded(filters)
     for dilation in (2, 4, 8):  # as far as the page's edges
         near = conv_block(
             x, filters[-1], f"context_{dilation}", dilation=dilation
@@ -66,6 +57,23 @@ class _Cells(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[0][:3], 4)
+
+
+def encoded(filters):
+    """The small picture, and its features in the cells.
+
+    Returns:
+        (small, features): tensors of a functional model, (B, 213, 275, 3) and
+        (B, 27, 35, filters[-1]).
+    """
+    height = math.ceil(PAGE_HEIGHT_PX / SHRINK)
+    width = math.ceil(PAGE_WIDTH_PX / SHRINK)
+    small = keras.Input((height, width, 3), name="small")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(small)
+    for index, n_filters in enumerate(filters):
+        x = conv_block(x, n_filters, f"down_{index}", strides=2)
+        x = conv_block(x, n_filters, f"encode_{index}")
+    return small, x
 
 
 def conv_block(x, filters, name, strides=1, dilation=1):

@@ -17,6 +17,11 @@ import numpy as np
 from keras import ops
 
 from ecg_keras.frame_cells import UNIT_PX, cell_centres_px
+from ecg_keras.models.grid_phase import (
+    grid_depth,
+    grid_waves,
+    half_coordinates,
+)
 from ecg_keras.paper import (
     COARSE_GRID_MM,
     FINE_GRID_MM,
@@ -25,13 +30,7 @@ from ecg_keras.paper import (
     PX_PER_MM,
 )
 
-# An image of half the size shows the grid well enough.
-HALF = 2
 WINDOW_PX = 79  # of the half-size image: 4.01 periods of the coarse grid
-# Lines of the grid are counted from the bottom left corner (`page_drawing`).
-GRID_X_PX, GRID_Y_PX = 0.5, PAGE_HEIGHT_PX + 0.5
-# What is darker than its surroundings by more than this is no grid.
-MAX_GRID_DEPTH = 50.0
 # Weight of "no correction", in windows with a clear grid.
 PRIOR = 0.2
 
@@ -76,7 +75,9 @@ def refine(picture, affine):
         `_cubic`; (B,) mean depth of the grid's modulation, of 255.
     """
     depth_map = grid_depth(picture)
-    x, y = _half_coordinates()
+    x, y = half_coordinates()
+    x = ops.convert_to_tensor(x.astype(np.float32)[None, None])
+    y = ops.convert_to_tensor(y.astype(np.float32)[None, :, None])
     # The coarse grid: within half a box. Its correction stays affine.
     page_x, page_y = _to_page(affine, x, y)
     shift, strength = _grid_shift(depth_map, page_x, page_y, COARSE_GRID_MM)
@@ -136,36 +137,6 @@ def to_picture(affine, bend, page_x, page_y):
 # === The grid's phase ===
 
 
-def grid_depth(picture):
-    """How much darker than its surroundings, at half the size: (B, h, w)."""
-    green = ops.cast(picture[..., 1:2], "float32")  # Red lines are dark in it.
-    half = ops.average_pool(green, HALF, HALF, padding="valid")
-    around = _blurred(half, 21)
-    depth = ops.clip(around - half, -MAX_GRID_DEPTH / 4, MAX_GRID_DEPTH)
-    return (depth - _blurred(depth, 41))[..., 0]
-
-
-def _blurred(x, size):
-    """Means over size x size px, 0 beyond the picture.
-
-    Not by padding "same": XLA would count the pixels of all windows first.
-    """
-    margin = size // 2
-    x = ops.pad(x, [(0, 0), (margin, margin), (margin, margin), (0, 0)])
-    x = ops.average_pool(x, (size, 1), 1, padding="valid")
-    return ops.average_pool(x, (1, size), 1, padding="valid")
-
-
-def _half_coordinates():
-    """Picture x (1, 1, w), y (1, h, 1) of half-size pixels, from the middle."""
-    x = (np.arange(PAGE_WIDTH_PX // HALF) + 0.5) * HALF - PAGE_WIDTH_PX / 2
-    y = (np.arange(PAGE_HEIGHT_PX // HALF) + 0.5) * HALF - PAGE_HEIGHT_PX / 2
-    return (
-        ops.convert_to_tensor(x.astype(np.float32)[None, None]),
-        ops.convert_to_tensor(y.astype(np.float32)[None, :, None]),
-    )
-
-
 def _to_page(affine, x, y):
     """The inverse of an affine map; all from the middle."""
     a = affine[:, :, :, None, None]
@@ -192,14 +163,7 @@ def _grid_shift(depth, page_x, page_y, spacing_mm):
         (B, rows, columns, 2) px, and its (B, rows, columns) strength.
     """
     period = spacing_mm * PX_PER_MM
-    origins = (
-        GRID_X_PX - PAGE_WIDTH_PX / 2,
-        GRID_Y_PX - PAGE_HEIGHT_PX / 2,
-    )
-    waves = []
-    for place, origin in zip((page_x, page_y), origins, strict=True):
-        phase = (place - origin) * (2 * math.pi / period)
-        waves += [depth * ops.cos(phase), depth * ops.sin(phase)]
+    waves = grid_waves(depth, page_x, page_y, period)
     waves = _windows(ops.stack(waves, axis=-1))
     shifts, strengths = [], []
     for cosine, sine in ((0, 1), (2, 3)):

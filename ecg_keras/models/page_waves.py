@@ -12,13 +12,13 @@ import math
 import numpy as np
 from keras import ops
 
-from ecg_keras.models.page_bend import bend_at, bend_on_grid, fit_bend
-from ecg_keras.models.page_frame import (
-    GRID_X_PX,
-    GRID_Y_PX,
+from ecg_keras.models.grid_phase import (
     HALF,
     grid_depth,
+    grid_waves,
+    half_coordinates,
 )
+from ecg_keras.models.page_bend import bend_at, bend_on_grid, fit_bend
 from ecg_keras.models.page_pose import HALF_PX, cell_points
 from ecg_keras.paper import (
     COARSE_GRID_MM,
@@ -129,7 +129,7 @@ def _grid_shift(depth, bend, spacing_mm, window, step):
     -2 pi x0 / p; where x is too large by d, -2 pi (x0 + d) / p.
 
     Args:
-        depth: (B, h, w) from `_grid_depth`.
+        depth: (B, h, w) from `grid_depth`.
         bend: of the picture, what is known of it.
         spacing_mm: between the grid's lines.
         window, step: px of the half-size picture.
@@ -138,22 +138,11 @@ def _grid_shift(depth, bend, spacing_mm, window, step):
         (B, n, 2) px, and the grid's share of all contrast (B, n), in n windows.
     """
     period = spacing_mm * PX_PER_MM
-    x, y = (
-        (np.arange(size // HALF) + 0.5) * HALF - size / 2
-        for size in (PAGE_WIDTH_PX, PAGE_HEIGHT_PX)
-    )
+    x, y = half_coordinates()
     right, down = bend_on_grid(bend, x, y)
     x = right + ops.convert_to_tensor(x.astype(np.float32)[None, None])
     y = down + ops.convert_to_tensor(y.astype(np.float32)[None, :, None])
-    origins = (
-        GRID_X_PX - PAGE_WIDTH_PX / 2,
-        GRID_Y_PX - PAGE_HEIGHT_PX / 2,
-    )
-    waves = []
-    for place, origin in zip((x, y), origins, strict=True):
-        phase = (place - origin) * (2 * math.pi / period)
-        waves += [depth * ops.cos(phase), depth * ops.sin(phase)]
-    waves.append(ops.square(depth))
+    waves = [*grid_waves(depth, x, y, period), ops.square(depth)]
     waves = ops.average_pool(
         ops.stack(waves, axis=-1), window, step, padding="valid"
     )

@@ -14,15 +14,9 @@ from ecg_keras.frame_cells import SHRINK
 from ecg_keras.models.page_bend import bend_on_grid
 from ecg_keras.models.page_pose import fit_homography
 from ecg_keras.models.page_waves import find_bend, flat_to_picture
-from ecg_keras.models.tracer import LayoutFound, ReadOut, Small, sample
-from ecg_keras.paper import N_ROWS, PAGE_HEIGHT_PX, PAGE_WIDTH_PX
+from ecg_keras.models.tracer import ReadOut, Small, Strips, read_strips, sample
+from ecg_keras.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
 from ecg_keras.readout import SMOOTHNESS, WINDOW_BINS
-from ecg_keras.strips import (
-    STRIP_HEIGHT,
-    STRIP_WIDTH,
-    columns_x_px,
-    pixels_y_px,
-)
 
 # How often each network sees the small picture again, as it was straightened.
 LOOKS_AGAIN = 2
@@ -55,22 +49,17 @@ def build_photo_tracer(
     straightened = Straightened(SHRINK, dtype="float32", name="small_again")
     pose = fit(pose_network(small))
     # Both networks are the surer, the better the page is placed already.
-    for network in LOOKS_AGAIN * (pose_network,) + LOOKS_AGAIN * (
-        frame_network,
-    ):
+    for network in [pose_network] * LOOKS_AGAIN + [frame_network] * LOOKS_AGAIN:
         pose = joined([pose, fit(network(straightened([small, pose])))])
     page = Straightened(dtype="float32", name="straightened")([image, pose])
     cells = frame_network(Small(dtype="float32", name="small_page")(page))
     strips = PhotoStrips(dtype="float32", name="strips")(
         [image, pose, page, cells]
     )
-    logits = row_network(strips)
     read = ReadOut(
         window_bins, smoothness, relations, dtype="float32", name="read_out"
     )
-    signals, std_mv, difference = read(logits)
-    readable = LayoutFound(dtype="float32", name="found")([cells, difference])
-    outputs = {"signals": signals, "std_mv": std_mv, "layout_found": readable}
+    outputs = read_strips(strips, cells, row_network, read)
     return keras.Model(image, outputs, name="photo_tracer")
 
 
@@ -138,40 +127,22 @@ class Straightened(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="ecg_keras")
-class PhotoStrips(keras.layers.Layer):
-    """Finds the page exactly and samples its four rows, bilinearly.
+class PhotoStrips(Strips):
+    """`Strips` of a photo.
 
     Inputs: image (B, 1700, 2200, 3), its homography (B, 3, 3), the page that
     this straightens (B, 1700, 2200, 3), and what the frame network says of it
-    (B, 27, 35, 4). Output: (4 B, STRIP_HEIGHT, STRIP_WIDTH, 3), row by row of
-    each page; what lies beyond the image is black.
+    (B, 27, 35, 4).
     """
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        pixels = [
-            pixels_y_px(np.arange(STRIP_HEIGHT), row) for row in range(N_ROWS)
-        ]
-        columns = columns_x_px(np.arange(STRIP_WIDTH))
-        self._page_x = (columns - PAGE_WIDTH_PX / 2).astype(np.float32)
-        pixels = np.concatenate(pixels) - PAGE_HEIGHT_PX / 2
-        self._page_y = pixels.astype(np.float32)
-
-    def call(self, inputs):
-        image, pose, page, cells = inputs
+    def places(self, inputs):
+        _, pose, page, cells = inputs
         bend = find_bend(page, cells)
-        right, down = bend_on_grid(bend, self._page_x, self._page_y)
-        x = ops.convert_to_tensor(self._page_x[None, None]) + right
-        y = ops.convert_to_tensor(self._page_y[None, :, None]) + down
-        n_points = len(self._page_x) * len(self._page_y)
-        x, y = (
-            ops.reshape(place, (-1, n_points))
-            for place in flat_to_picture(pose, x, y)
+        x = (self._page_x - PAGE_WIDTH_PX / 2).astype(np.float32)
+        y = (self._page_y - PAGE_HEIGHT_PX / 2).astype(np.float32)
+        right, down = bend_on_grid(bend, x, y)
+        return flat_to_picture(
+            pose,
+            ops.convert_to_tensor(x[None, None]) + right,
+            ops.convert_to_tensor(y[None, :, None]) + down,
         )
-        strips = sample(image, x, y)
-        return ops.reshape(strips, (-1, STRIP_HEIGHT, STRIP_WIDTH, 3))
-
-    def compute_output_shape(self, input_shape):
-        batch = input_shape[0][0]
-        batch = None if batch is None else N_ROWS * batch
-        return batch, STRIP_HEIGHT, STRIP_WIDTH, 3

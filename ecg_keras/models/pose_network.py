@@ -4,15 +4,11 @@ In photos it is turned, small, squeezed, and seen from aside: each cell has to
 know of all others which way is up.
 """
 
-import math
-
 import keras
 import numpy as np
 from keras import ops
 
-from ecg_keras.frame_cells import SHRINK
-from ecg_keras.models.frame_network import FILTERS, conv_block
-from ecg_keras.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
+from ecg_keras.models.frame_network import FILTERS, conv_block, encoded
 
 CONTEXT_FILTERS = 64
 POSE_UNIT = 8.0  # boxes
@@ -30,13 +26,7 @@ def build_pose_network(filters=FILTERS):
         A functional model as `frame_network.build_frame_network` builds, whose
         pages may lie anyhow.
     """
-    height = math.ceil(PAGE_HEIGHT_PX / SHRINK)
-    width = math.ceil(PAGE_WIDTH_PX / SHRINK)
-    small = keras.Input((height, width, 3), name="small")
-    x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(small)
-    for index, n_filters in enumerate(filters):
-        x = conv_block(x, n_filters, f"down_{index}", strides=2)
-        x = conv_block(x, n_filters, f"encode_{index}")
+    small, x = encoded(filters)
     x = Place(name="place")(x)
     x = conv_block(x, CONTEXT_FILTERS, "placed")
     for index, dilation in enumerate(CONTEXT_DILATIONS):

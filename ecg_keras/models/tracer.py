@@ -59,14 +59,28 @@ def build_tracer(
     small = Small(dtype="float32", name="small")(image)
     cells = frame_network(small)
     strips = Strips(dtype="float32", name="strips")([image, cells])
-    logits = row_network(strips)
     read = ReadOut(
         window_bins, smoothness, relations, dtype="float32", name="read_out"
     )
-    signals, std_mv, difference = read(logits)
-    found = LayoutFound(dtype="float32", name="found")([cells, difference])
-    outputs = {"signals": signals, "std_mv": std_mv, "layout_found": found}
+    outputs = read_strips(strips, cells, row_network, read)
     return keras.Model(image, outputs, name="tracer")
+
+
+def read_strips(strips, cells, row_network, read):
+    """What a tracer answers, from its strips on.
+
+    Args:
+        strips: (4 B, STRIP_HEIGHT, STRIP_WIDTH, 3).
+        cells: (B, 27, 35, 4) of the frame network.
+        row_network: see `row_network.build_row_network`.
+        read: a `ReadOut`.
+
+    Returns:
+        The dict that `build_tracer` describes.
+    """
+    signals, std_mv, difference = read(row_network(strips))
+    found = LayoutFound(dtype="float32", name="found")([cells, difference])
+    return {"signals": signals, "std_mv": std_mv, "layout_found": found}
 
 
 @keras.saving.register_keras_serializable(package="ecg_keras")
@@ -99,22 +113,26 @@ class Strips(keras.layers.Layer):
             pixels_y_px(np.arange(STRIP_HEIGHT), row) for row in range(N_ROWS)
         ]
         columns = columns_x_px(np.arange(STRIP_WIDTH))
-        self._page_x = columns.astype(np.float32)
-        self._page_y = np.concatenate(pixels).astype(np.float32)
+        self._page_x = columns
+        self._page_y = np.concatenate(pixels)
 
     def call(self, inputs):
+        n_points = len(self._page_x) * len(self._page_y)
+        x, y = (
+            ops.reshape(place, (-1, n_points)) for place in self.places(inputs)
+        )
+        strips = sample(inputs[0], x, y)
+        return ops.reshape(strips, (-1, STRIP_HEIGHT, STRIP_WIDTH, 3))
+
+    def places(self, inputs):
+        """Where the strips' pixels are in the picture: x, y, (B, m, n) px."""
         image, cells = inputs
         affine, bend, _ = refine(image, fit_affine(cells))
-        x, y = to_picture(
-            affine,
-            bend,
-            ops.convert_to_tensor(self._page_x),
-            ops.convert_to_tensor(self._page_y),
+        x, y = (
+            ops.convert_to_tensor(place.astype(np.float32))
+            for place in (self._page_x, self._page_y)
         )
-        n_points = len(self._page_x) * len(self._page_y)
-        x, y = (ops.reshape(place, (-1, n_points)) for place in (x, y))
-        strips = sample(image, x, y)
-        return ops.reshape(strips, (-1, STRIP_HEIGHT, STRIP_WIDTH, 3))
+        return to_picture(affine, bend, x, y)
 
     def compute_output_shape(self, input_shape):
         batch = input_shape[0][0]
