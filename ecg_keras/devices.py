@@ -75,10 +75,10 @@ def accelerator():
     return "cpu", None
 
 
-def has_slow_depthwise():
-    """Whether depthwise convolutions are better taken apart.
+def has_slow_convolutions():
+    """Whether convolutions are better taken apart: JAX on a CPU.
 
-    See `models.depthwise`; true of JAX on a CPU.
+    See `models.jax_cpu`.
     """
     return keras.backend.backend() == "jax" and accelerator()[0] == "cpu"
 

@@ -2,9 +2,8 @@
 
 import keras
 
-from ecg_keras.devices import has_slow_depthwise
+from ecg_keras.devices import has_slow_convolutions
 from ecg_keras.losses import SignalLoss, snr_db
-from ecg_keras.models.depthwise import shift_depthwise
 from ecg_keras.models.regressor import build_regressor
 from ecg_keras.optimizers import new_optimizer
 from ecg_keras.page_cache import cache_size_bytes
@@ -45,8 +44,10 @@ class RegressorTask:
             config.head_units,
             config.dropout,
         )
-        if has_slow_depthwise():
-            shift_depthwise(model.get_layer(config.encoder))
+        if has_slow_convolutions():
+            from ecg_keras.models.jax_cpu import speed_up  # Imports JAX.
+
+            speed_up(model.get_layer(config.encoder))
         return model
 
     def cache_bytes(self, records):

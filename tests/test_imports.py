@@ -35,7 +35,7 @@ LEVELS = {
         "models.page_waves",
         "models.row_network",
         "models.row_joining",
-        "models.depthwise",
+        "models.jax_cpu",
     },
     3: {"pipeline", "strip_batches", "datasets", "models"},
     3.2: {"frame_batches", "devices", "processes"},
