@@ -167,10 +167,7 @@ class FrameValidation(keras.callbacks.Callback):
             self.model.predict_on_batch(self.images[i : i + self._BATCH])
             for i in range(0, self.N_PICTURES, self._BATCH)
         ])  # fmt: skip
-        errors_px = np.array([
-            _frame_error_px(target, found)
-            for target, found in zip(self.targets, cells, strict=True)
-        ])  # fmt: skip
+        errors_px = _frame_errors_px(self.targets, cells)
         readable = self.targets[:, 0, 0, 2] > 0
         judged = cells[:, 0, 0, 3] > 0
         near = errors_px < UNIT_PX / 2
@@ -182,18 +179,18 @@ class FrameValidation(keras.callbacks.Callback):
         logs["val_found"] = float(np.mean(found))
 
 
-def _frame_error_px(target, cells):
-    """How far the fitted map is off, at the worst of the known cells."""
-    known = np.isfinite(target[..., 0])
-    if not known.any():
-        return np.inf
-    homography = fit_homography(ops.convert_to_tensor(cells[None]))
+def _frame_errors_px(targets, cells):
+    """How far fitted maps are off, each at the worst of its known cells."""
+    known = np.isfinite(targets[..., 0])
+    homography = fit_homography(ops.convert_to_tensor(cells))
     centres = cell_centres_px()
-    page = (centres + target[..., :2] * UNIT_PX)[known] - MIDDLE_PX
-    page = ops.convert_to_tensor(page[None].astype(np.float32) / HALF_PX)
-    picture = ops.convert_to_numpy(apply(homography, page))[0]
-    picture = picture * HALF_PX + MIDDLE_PX
-    return np.abs(picture - centres[known]).max()
+    page = centres + np.nan_to_num(targets[..., :2]) * UNIT_PX - MIDDLE_PX
+    page = page.reshape(len(page), -1, 2).astype(np.float32) / HALF_PX
+    picture = apply(homography, ops.convert_to_tensor(page))
+    picture = ops.convert_to_numpy(picture).reshape(*known.shape, 2)
+    errors_px = np.abs(picture * HALF_PX + MIDDLE_PX - centres).max(axis=-1)
+    worst_px = np.where(known, errors_px, 0).max(axis=(1, 2))
+    return np.where(known.any(axis=(1, 2)), worst_px, np.inf)
 
 
 def _floats(values):

@@ -15,3 +15,32 @@ def tiny_encoder(monkeypatch):
     from tests.tiny import TINY_ENCODER
 
     monkeypatch.setitem(ENCODERS, "tiny", TINY_ENCODER)
+
+
+@pytest.fixture(scope="module")
+def seven_records(tmp_path_factory):
+    from tests.folders import write_folder
+
+    path = tmp_path_factory.mktemp("data")
+    write_folder(path, n_records=7)
+    return path
+
+
+@pytest.fixture
+def config(seven_records, tiny_encoder, tmp_path):
+    """A training of seven records, three steps an epoch."""
+    from ecg_keras.train_config import TrainConfig
+
+    return TrainConfig(
+        data_dir=str(seven_records),
+        output_dir=str(tmp_path / "run"),
+        cache_dir=str(tmp_path / "cache"),
+        encoder="tiny",
+        weights="none",
+        image_size=(32, 48),
+        head_units=(8,),
+        batch_size=2,
+        learning_rate=1e-3,
+        epochs=3,
+        precision="float32",
+    )

@@ -4,11 +4,7 @@ import dataclasses
 import errno
 import gzip
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -17,61 +13,22 @@ import pandas as pd
 import pytest
 
 from ecg_keras import callbacks, training
-from ecg_keras.config import load_json, save_json
+from ecg_keras.config import load_json
 from ecg_keras.errors import InputError
 from ecg_keras.inference import load
-from ecg_keras.models import row_network
 from ecg_keras.models.regressor import build_regressor
 from ecg_keras.pipeline import load_pages, training_batches
 from ecg_keras.records import read_records
 from ecg_keras.regressor_task import RegressorTask
 from ecg_keras.rendered_folder import RenderConfig, render_dataset
 from ecg_keras.run_folder import WEIGHTS_FILE, latest_checkpoint
-from ecg_keras.tracer_tasks import NETWORKS, TracerTask
 from ecg_keras.train_config import TrainConfig
-from tests.folders import write_folder
+from tests.elsewhere import train_elsewhere
 
 pytestmark = pytest.mark.filterwarnings(
     # TensorFlow's own use of NumPy.
     "ignore::DeprecationWarning",
 )
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data")
-    write_folder(path, n_records=7)
-    return path
-
-
-@pytest.fixture
-def config(folder, tiny_encoder, tmp_path):
-    """Seven records, three steps an epoch."""
-    return TrainConfig(
-        data_dir=str(folder),
-        output_dir=str(tmp_path / "run"),
-        cache_dir=str(tmp_path / "cache"),
-        encoder="tiny",
-        weights="none",
-        image_size=(32, 48),
-        head_units=(8,),
-        batch_size=2,
-        learning_rate=1e-3,
-        epochs=3,
-        precision="float32",
-    )
-
-
-def _killed_at(step, config, tmp_path, env=()):
-    save_json(config, tmp_path / "config.json")
-    return subprocess.run(
-        [sys.executable, "-m", "tests.train_tiny",
-         tmp_path / "config.json", str(step)],
-        cwd=Path(__file__).parents[1],
-        env={**os.environ, **dict(env)},
-        capture_output=True,
-        text=True,
-    )  # fmt: skip
 
 
 def test_a_killed_run_ends_where_an_uninterrupted_one_would(config, tmp_path):
@@ -80,7 +37,7 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_would(config, tmp_path):
     killed_dir = str(tmp_path / "killed")
     killed = dataclasses.replace(config, output_dir=killed_dir)
     # Three steps an epoch: this is in the second.
-    done = _killed_at(4, killed, tmp_path)
+    done = train_elsewhere(killed, tmp_path / "killed.json", kill_at_step=4)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert latest_checkpoint(Path(killed_dir) / "checkpoints").epochs_done == 1
     training.train(TrainConfig(resume=killed_dir))
@@ -155,86 +112,6 @@ def test_eight_records_are_learnt_to_more_than_20_db(
     assert history.history["snr"][0] > 20
 
 
-@pytest.mark.parametrize("name", ["tracer", "frame", "photo_frame", "pose"])
-def test_the_tracers_networks_train_to_a_whole_tracer(tmp_path, name):
-    preset = "tracer" if name in ("tracer", "frame") else "photo_tracer"
-    parts = NETWORKS[-2:] if preset == "tracer" else NETWORKS
-    pages_dir = tmp_path / "pages"
-    render_dataset(
-        RenderConfig(str(pages_dir), 2, types=("0001", "0004"), maps=True)
-    )
-    config = TrainConfig(
-        data_dir=str(pages_dir),
-        output_dir=str(tmp_path / "run"),
-        model=name,
-        weights=preset,
-        images=("0001", "0004"),
-        batch_size=2,
-        epochs=1,
-        tracer_steps=2,
-        tracer_columns=64,
-        train_split=0.5,
-        learning_rate=1e-6,
-        freeze_norms=name == "tracer",
-    )
-    run = training.train(config)
-    before, after = load(preset).model, load(run).model
-    if name == "tracer":
-        norm = "encode_0_norm"
-        for one, two in zip(
-            before.get_layer("row_network").get_layer(norm).get_weights(),
-            after.get_layer("row_network").get_layer(norm).get_weights(),
-            strict=True,
-        ):
-            np.testing.assert_array_equal(one, two)
-    # Weights alone, without an optimizer's moments.
-    size = (run / "best_model.keras").stat().st_size
-    assert size < 1.3 * 4 * after.count_params()
-    changed = {
-        part: any(
-            (one != two).any()
-            for one, two in zip(
-                before.get_layer(part).get_weights(),
-                after.get_layer(part).get_weights(),
-                strict=True,
-            )
-        )
-        for part in parts
-    }
-    trained = {"tracer": "row_network", "pose": "pose_network"}
-    assert [part for part, new in changed.items() if new] == [
-        trained.get(name, "frame_network")
-    ]
-    history = pd.read_csv(run / "history.csv")
-    if name == "tracer":
-        assert history["val_competition_snr"][0] > 15
-    else:
-        # After one look: measured 0.87, 0.58, 0.15. Pages that lie anyhow take
-        # more than one.
-        least = {"frame": 0.6, "photo_frame": 0.5, "pose": 0.1}[name]
-        assert history["val_found"][0] > least
-
-
-def test_layers_that_a_trained_tracer_lacks_begin_anew_and_are_named(
-    monkeypatch, capsys
-):
-    monkeypatch.setattr(row_network, "CONTEXT_DILATIONS", (1, 2, 4, 8, 3))
-    config = TrainConfig(model="tracer", weights="tracer")
-    network = TracerTask(config).build()
-    assert "new beside tracer: context_3_conv, " in capsys.readouterr().out
-    # What is new adds nothing yet.
-    strip = np.random.default_rng(0).integers(0, 256, (1, 800, 64, 3))
-    trained = load("tracer").model.get_layer("row_network")
-    np.testing.assert_allclose(
-        network.predict_on_batch(strip),
-        trained.predict_on_batch(strip),
-        atol=1e-3,
-    )
-    other = dataclasses.replace(config, tracer_filters=(8, 8, 8, 8, 8))
-    with pytest.raises(InputError, match="expected a tracer whose row_network"):
-        TracerTask(other).build()
-
-
 def test_lion_keeps_one_moment_and_goes_on(config, tmp_path):
     """Two thirds of AdamW's file; a resumed run ends as a whole one."""
     little = dataclasses.replace(
@@ -275,101 +152,6 @@ def test_a_profile_holds_a_trace_of_some_steps(config):
         (trace,) = logs.rglob("*.trace.json.gz")
         events = json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]
         assert any("train_step" in str(e.get("name")) for e in events)
-
-
-def _on_forced_devices(n_devices, config, tmp_path):
-    """Train in a process that takes the CPU for several; returns its words."""
-    devices = {
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={n_devices}",
-        "KERAS_BACKEND": "jax",
-    }
-    done = _killed_at(10**6, config, tmp_path, devices.items())
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_two_devices_train_as_one_does(config, tmp_path):
-    config = dataclasses.replace(config, augment=False, dropout=0.0, epochs=2)
-    one = training.train(config)
-    two = dataclasses.replace(config, output_dir=str(tmp_path / "two"))
-    said = _on_forced_devices(2, two, tmp_path)
-    assert "cpu:0, cpu:1, 1 images each" in said
-    first, second = (
-        pd.read_csv(Path(run) / "history.csv") for run in (one, two.output_dir)
-    )
-    np.testing.assert_allclose(first["loss"], second["loss"], rtol=1e-3)
-
-
-def test_a_head_split_over_devices_trains_as_a_whole_one(config, tmp_path):
-    """Four devices: the batch over two, the head over two."""
-    config = dataclasses.replace(config, augment=False, dropout=0.0, epochs=2)
-    one = training.train(config)
-    split = dataclasses.replace(
-        config, output_dir=str(tmp_path / "split"), model_parallel=2
-    )
-    said = _on_forced_devices(4, split, tmp_path)
-    assert "the head over 2" in said
-    # How train_tiny finds a device's share of the head and of its moments.
-    assert f"largest shard: {60000 * 8 // 2} numbers" in said
-    first, second = (
-        pd.read_csv(Path(run) / "history.csv")
-        for run in (one, split.output_dir)
-    )
-    np.testing.assert_allclose(first["loss"], second["loss"], rtol=1e-3)
-    weights = [
-        load(run).model.get_weights() for run in (one, tmp_path / "split")
-    ]
-    for whole, joined in zip(*weights, strict=True):
-        np.testing.assert_allclose(whole, joined, atol=2e-3)
-
-
-def _together(config, config_file):
-    """Train in two processes, as on two hosts; returns what each says."""
-    save_json(config, config_file)
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.train_tiny", config_file],
-            cwd=Path(__file__).parents[1],
-            env={
-                **os.environ,
-                "KERAS_BACKEND": "jax",
-                "KERAS_DISTRIBUTION_JOB_ADDRESSES": address,
-                "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
-                "KERAS_DISTRIBUTION_PROCESS_ID": index,
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for index in "01"
-    ]
-    said = [process.communicate(timeout=300) for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
-    return [out for out, _ in said]
-
-
-def test_two_processes_train_and_go_on_as_one_does(config, tmp_path):
-    config = dataclasses.replace(config, augment=False, dropout=0.0, epochs=2)
-    one = training.train(config)
-    run_dir = tmp_path / "two"
-    begun = dataclasses.replace(config, output_dir=str(run_dir), epochs=1)
-    first, second = _together(begun, tmp_path / "begun.json")
-    assert "1 images each" in first and "best epoch: 1 of 1" in first
-    assert "best epoch" not in second
-    going_on = TrainConfig(resume=str(run_dir), epochs=2)
-    first, _ = _together(going_on, tmp_path / "going_on.json")
-    assert "going on after epoch 1 of 2" in first
-    alone, shared = (pd.read_csv(run / "history.csv") for run in (one, run_dir))
-    for name in ("loss", "val_loss", "val_snr"):
-        np.testing.assert_allclose(
-            alone[name], shared[name], rtol=1e-3, atol=1e-3
-        )
-    weights = [load(run).model.get_weights() for run in (one, run_dir)]
-    for alone, shared in zip(*weights, strict=True):
-        np.testing.assert_allclose(alone, shared, atol=2e-3)
 
 
 def test_early_stopping_and_plateau_remember_what_they_saw():

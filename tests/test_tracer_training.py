@@ -1,0 +1,100 @@
+"""Training the networks of the tracers: each becomes part of a whole tracer."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecg_keras import training
+from ecg_keras.errors import InputError
+from ecg_keras.inference import load
+from ecg_keras.models import row_network
+from ecg_keras.rendered_folder import RenderConfig, render_dataset
+from ecg_keras.tracer_tasks import NETWORKS, TracerTask
+from ecg_keras.train_config import TrainConfig
+
+pytestmark = pytest.mark.filterwarnings(
+    # TensorFlow's own use of NumPy.
+    "ignore::DeprecationWarning",
+)
+
+
+@pytest.mark.parametrize("name", ["tracer", "frame", "photo_frame", "pose"])
+def test_the_tracers_networks_train_to_a_whole_tracer(tmp_path, name):
+    preset = "tracer" if name in ("tracer", "frame") else "photo_tracer"
+    parts = NETWORKS[-2:] if preset == "tracer" else NETWORKS
+    pages_dir = tmp_path / "pages"
+    render_dataset(
+        RenderConfig(str(pages_dir), 2, types=("0001", "0004"), maps=True)
+    )
+    config = TrainConfig(
+        data_dir=str(pages_dir),
+        output_dir=str(tmp_path / "run"),
+        model=name,
+        weights=preset,
+        images=("0001", "0004"),
+        batch_size=2,
+        epochs=1,
+        tracer_steps=2,
+        tracer_columns=64,
+        train_split=0.5,
+        learning_rate=1e-6,
+        freeze_norms=name == "tracer",
+    )
+    run = training.train(config)
+    before, after = load(preset).model, load(run).model
+    if name == "tracer":
+        norm = "encode_0_norm"
+        for one, two in zip(
+            before.get_layer("row_network").get_layer(norm).get_weights(),
+            after.get_layer("row_network").get_layer(norm).get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(one, two)
+    # Weights alone, without an optimizer's moments.
+    size = (run / "best_model.keras").stat().st_size
+    assert size < 1.3 * 4 * after.count_params()
+    changed = {
+        part: any(
+            (one != two).any()
+            for one, two in zip(
+                before.get_layer(part).get_weights(),
+                after.get_layer(part).get_weights(),
+                strict=True,
+            )
+        )
+        for part in parts
+    }
+    trained = {"tracer": "row_network", "pose": "pose_network"}
+    assert [part for part, new in changed.items() if new] == [
+        trained.get(name, "frame_network")
+    ]
+    history = pd.read_csv(run / "history.csv")
+    if name == "tracer":
+        assert history["val_competition_snr"][0] > 15
+    else:
+        # After one look: measured 0.87, 0.58, 0.15. Pages that lie anyhow take
+        # more than one.
+        least = {"frame": 0.6, "photo_frame": 0.5, "pose": 0.1}[name]
+        assert history["val_found"][0] > least
+
+
+def test_layers_that_a_trained_tracer_lacks_begin_anew_and_are_named(
+    monkeypatch, capsys
+):
+    monkeypatch.setattr(row_network, "CONTEXT_DILATIONS", (1, 2, 4, 8, 3))
+    config = TrainConfig(model="tracer", weights="tracer")
+    network = TracerTask(config).build()
+    assert "new beside tracer: context_3_conv, " in capsys.readouterr().out
+    # What is new adds nothing yet.
+    strip = np.random.default_rng(0).integers(0, 256, (1, 800, 64, 3))
+    trained = load("tracer").model.get_layer("row_network")
+    np.testing.assert_allclose(
+        network.predict_on_batch(strip),
+        trained.predict_on_batch(strip),
+        atol=1e-3,
+    )
+    other = dataclasses.replace(config, tracer_filters=(8, 8, 8, 8, 8))
+    with pytest.raises(InputError, match="expected a tracer whose row_network"):
+        TracerTask(other).build()
