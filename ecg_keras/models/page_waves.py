@@ -29,17 +29,26 @@ from ecg_keras.paper import (
 )
 
 # Spacing in mm, and windows of the half-size image and the steps between them:
-# 4 periods of the coarse grid, 10 of the fine.
+# 4 periods of the coarse grid, 10 and 5 of the fine.
 COARSE_GRID = (COARSE_GRID_MM, 79, 40)
 FINE_GRID = (FINE_GRID_MM, 39, 39)
+FINEST_GRID = (FINE_GRID_MM, 20, 20)
 # Contrast that is noise.
 NOISE_DEPTH = 1.0
 # The grid's share of the contrast, in the mean window, that is none.
 WEAK = 3e-3
 # See `fit_bend`; the samples are many for each control point.
 CELLS_STIFFNESS = 1000.0
-COARSE_STIFFNESS = (100.0, 1.0, 0.1)  # a round each
-FINE_STIFFNESS, FINE_ROUNDS = 0.05, 2
+# Each window sees the mean of a curved displacement: a round finds what the one
+# before has left, and smaller windows more of it.
+ROUNDS = (
+    (COARSE_GRID, 100.0),
+    (COARSE_GRID, 1.0),
+    (COARSE_GRID, 0.1),
+    (FINE_GRID, 0.05),
+    (FINEST_GRID, 0.05),
+    (FINEST_GRID, 0.05),
+)
 _INVERSE_STEP_PX = 100.0
 
 
@@ -80,12 +89,7 @@ def find_bend(straightened, cells):
     places = centres * HALF_PX * ops.ones_like(points)
     bend = fit_bend(places, shifts, sure, CELLS_STIFFNESS)
     depth = grid_depth(straightened)
-
-    rounds = [(COARSE_GRID, stiffness) for stiffness in COARSE_STIFFNESS]
-    # Each window sees the mean of a curved displacement: the second fit finds
-    # what the first has left.
-    rounds += FINE_ROUNDS * [(FINE_GRID, FINE_STIFFNESS)]
-    for (spacing_mm, *window), stiffness in rounds:
+    for (spacing_mm, *window), stiffness in ROUNDS:
         shift, weight = _grid_shift(depth, bend, spacing_mm, *window)
         weight = weight / (ops.mean(weight, axis=1, keepdims=True) + WEAK)
         places = _window_centres(*window) * ops.ones_like(shift)
