@@ -1,19 +1,25 @@
 # make train   set up .venv and train (see `python train.py --help`)
 # make test    set up .venv with all three backends, then lint and test
+# make quick   the same without the slowest tests
 PYTHON ?= python3
 # The CPU build of torch; any torch from 2.9 works.
 TORCH ?= torch==2.13.0
 ARGS ?=
 
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile \
+	--no-loadscope-reorder
 
-.PHONY: train test lint format
+.PHONY: train test quick lint format
 
 train: .venv/installed
 	$(BIN)/python train.py $(ARGS)
 
 test: .venv/installed-dev lint
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(PYTEST) $(ARGS)
+
+quick: .venv/installed-dev lint
+	$(PYTEST) -m "not slow" $(ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -150,6 +150,7 @@ def test_of_a_process_that_failed_the_error_is_named():
     assert error_line("killed") == "killed" and error_line("") == "no message"
 
 
+@pytest.mark.slow
 def test_the_tracer_answers_alike_in_every_format(tmp_path):
     summary = export(
         ExportConfig(("tracer",), str(tmp_path / "tracer"), ("onnx",))

@@ -29,6 +29,7 @@ def _run(name, folder):
 
 
 # Jupyter's own.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 def test_a_model_is_trained_exported_and_submitted(tmp_path, monkeypatch):
     data, run = tmp_path / "data", tmp_path / "working"

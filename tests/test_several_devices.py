@@ -46,6 +46,7 @@ def test_two_devices_train_as_one_does(config, tmp_path):
     np.testing.assert_allclose(first["loss"], second["loss"], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_head_split_over_devices_trains_as_a_whole_one(config, tmp_path):
     """Four devices: the batch over two, the head over two."""
     config = dataclasses.replace(config, augment=False, dropout=0.0, epochs=2)
@@ -97,6 +98,7 @@ def _together(config, config_file):
     return [out for out, _ in said]
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_go_on_as_one_does(config, tmp_path):
     config = dataclasses.replace(config, augment=False, dropout=0.0, epochs=2)
     one = training.train(config)
