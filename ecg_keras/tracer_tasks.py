@@ -164,7 +164,9 @@ class PoseTask(FrameTask):
     pose = ANY
 
     def build(self):
-        return _begun(build_pose_network(), self.weights, self.config)
+        # The first layers of both see the same; a tracer of flat pages has one.
+        names = (self.network, FrameTask.network)
+        return _begun(build_pose_network(), self.weights, self.config, names)
 
 
 def tracer_with(networks, preset=DEFAULT_MODEL):
@@ -183,15 +185,22 @@ def tracer_with(networks, preset=DEFAULT_MODEL):
     return BUILDERS[preset](**parts)
 
 
-def _begun(network, weights, config):
+def _begun(network, weights, config, names=()):
     """A network with the weights of a trained one, unless a run goes on.
 
     Layers that the trained one does not have begin as they are, and are named.
+
+    Args:
+        names: of the networks to begin with, the first that there is; the
+            network's own unless said.
     """
     if weights == "none" or config.resume:
         return network
+    model = load(weights).model
+    parts = {layer.name for layer in model.layers}
+    name = next((name for name in names if name in parts), network.name)
     try:
-        saved = load(weights).model.get_layer(network.name)
+        saved = model.get_layer(name)
         known = {layer.name: layer for layer in saved.layers}
         new = []
         for layer in network.layers:
@@ -201,7 +210,7 @@ def _begun(network, weights, config):
                 new.append(layer.name)
     except ValueError as error:
         raise InputError(
-            f"--weights {weights}: expected a tracer whose {network.name} is "
+            f"--weights {weights}: expected a tracer whose {name} is "
             f"of the shape that this run trains: {error}"
         ) from error
     if new:

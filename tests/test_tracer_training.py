@@ -11,7 +11,7 @@ from ecg_keras.errors import InputError
 from ecg_keras.inference import load
 from ecg_keras.models import row_network
 from ecg_keras.rendered_folder import RenderConfig, render_dataset
-from ecg_keras.tracer_tasks import NETWORKS, TracerTask
+from ecg_keras.tracer_tasks import NETWORKS, PoseTask, TracerTask
 from ecg_keras.train_config import TrainConfig
 
 pytestmark = pytest.mark.filterwarnings(
@@ -98,3 +98,22 @@ def test_layers_that_a_trained_tracer_lacks_begin_anew_and_are_named(
     other = dataclasses.replace(config, tracer_filters=(8, 8, 8, 8, 8))
     with pytest.raises(InputError, match="expected a tracer whose row_network"):
         TracerTask(other).build()
+
+
+def test_a_pose_network_begins_with_a_frame_network_where_there_is_no_other(
+    capsys,
+):
+    config = TrainConfig(model="pose", weights="tracer")
+    network = PoseTask(config).build()
+    assert "new beside tracer: placed_conv, " in capsys.readouterr().out
+    trained = load("tracer").model.get_layer("frame_network")
+    for name in ("down_0_conv", "encode_2_norm"):
+        for one, two in zip(
+            network.get_layer(name).get_weights(),
+            trained.get_layer(name).get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(one, two)
+    own = dataclasses.replace(config, weights="photo_tracer")
+    PoseTask(own).build()
+    assert "new beside" not in capsys.readouterr().out
