@@ -8,6 +8,7 @@ beyond the page; 1 for a page that can be read (3x4+1), else 0.
 import dataclasses
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import keras
@@ -32,15 +33,30 @@ if keras.backend.backend() != "tensorflow":
 
 # How pages lie, see `example`.
 FLAT, PLACED, ANY = "flat", "placed", "any"
-# How differently from the training pictures a page may lie.
-TURN_DEG = 1.5
-SCALE = 0.025
-STRETCH = 0.006
-SHIFT_PX = 25.0
+
+
+class Moves(NamedTuple):
+    """How differently a page may lie: deviations of what moves it.
+
+    Attributes:
+        turn_deg: turns.
+        scale: of both axes.
+        shift_px: right and down.
+        corner_px: of each corner, as if seen from aside.
+    """
+
+    turn_deg: float
+    scale: float
+    shift_px: float
+    corner_px: float
+
+
+MOVED = Moves(1.5, 0.025, 25.0, 15.0)
+STRAIGHTENED = Moves(0.8, 0.012, 15.0, 12.0)
+STRETCH = 0.006  # of one axis
 # Pages that the pose network has put in their place; it looks several times
 # itself, at a picture and at what it found: some of its pages are placed.
 PLACED_SHARE = 0.4
-CORNER_PX = 15.0
 # How any other page does: of a picture as it is, or of a placed page.
 AS_TAKEN_SHARE = 0.5
 ANY_TURN_DEG = 6.0
@@ -51,7 +67,7 @@ ANY_CORNER_PX = 80.0
 SQUEEZED = 1.7
 SQUEEZED_SHARE = 0.3
 # Share of pictures that are made unreadable: far too small or too large.
-SPOILT_SHARE = 0.06
+SPOILT_SHARE = {FLAT: 0.1, PLACED: 0.1, ANY: 0.06}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,14 +124,16 @@ def example(pictures, seed, position, pose=FLAT):
     order = np.random.default_rng([seed, 0, rounds]).permutation(len(pictures))
     index = order[place]
     rng = np.random.default_rng([seed, 1, position])
-    spoilt = rng.random() < SPOILT_SHARE
+    spoilt = rng.random() < SPOILT_SHARE[pose]
     page_map = pictures.maps[index]
     if spoilt:
         move = _spoiling_move(rng, turned=pose == FLAT)
     elif pose == FLAT:
         move = _move(rng)
-    elif pose == PLACED or rng.random() < PLACED_SHARE:
-        move = _placing_move(rng, page_map.homography)
+    elif pose == PLACED:
+        move = _placing_move(rng, page_map.homography, STRAIGHTENED)
+    elif rng.random() < PLACED_SHARE:
+        move = _placing_move(rng, page_map.homography, MOVED)
     else:
         move = _any_move(rng, page_map.homography)
     readable = pictures.readable[index] and not spoilt
@@ -175,21 +193,22 @@ def frame_batches(pictures, batch_size, steps, seed, first_epoch=0, pose=FLAT):
     return stream.prefetch(tf.data.AUTOTUNE)
 
 
-def _move(rng):
+def _move(rng, moves=MOVED):
     """(3, 3) picture px to picture px: turn, scale, shift."""
-    turn = np.deg2rad(rng.normal(0, TURN_DEG))
-    scale = 1 + rng.normal(0, SCALE) + rng.normal(0, STRETCH, 2)
-    return _about_middle(turn, scale, rng.normal(0, SHIFT_PX, 2))
+    turn = np.deg2rad(rng.normal(0, moves.turn_deg))
+    scale = 1 + rng.normal(0, moves.scale) + rng.normal(0, STRETCH, 2)
+    return _about_middle(turn, scale, rng.normal(0, moves.shift_px, 2))
 
 
-def _placing_move(rng, homography):
+def _placing_move(rng, homography, moves):
     """The page about where it belongs.
 
     Args:
         rng: numpy Generator.
         homography: (3, 3), picture px to page px.
+        moves: `Moves`.
     """
-    return _perspective(rng, CORNER_PX) @ _move(rng) @ homography
+    return _perspective(rng, moves.corner_px) @ _move(rng, moves) @ homography
 
 
 def _any_move(rng, homography):
@@ -200,7 +219,7 @@ def _any_move(rng, homography):
     if rng.random() < AS_TAKEN_SHARE:
         # A quarter turn of the picture as it was squeezed to its size.
         scale = rng.uniform(0.9, 1.05) * stretch
-        return _about_middle(turn, scale, rng.normal(0, SHIFT_PX, 2))
+        return _about_middle(turn, scale, rng.normal(0, MOVED.shift_px, 2))
     scale = rng.uniform(*ANY_SCALE) * stretch
     if rng.random() < SQUEEZED_SHARE:
         scale[1] /= SQUEEZED
@@ -222,7 +241,7 @@ def _spoiling_move(rng, turned):
     """Far too small or too large; or, if that is `turned`, on another side."""
     if turned and rng.random() < 0.5:
         turn = np.pi / 2 * rng.integers(1, 4)
-        return _about_middle(turn, np.ones(2), rng.normal(0, SHIFT_PX, 2))
+        return _about_middle(turn, np.ones(2), rng.normal(0, MOVED.shift_px, 2))
     scale = rng.choice([rng.uniform(0.15, 0.4), rng.uniform(1.4, 2)])
     return _about_middle(0, scale * np.ones(2), rng.normal(0, 4 * CELL_PX, 2))
 
