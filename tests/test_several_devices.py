@@ -34,6 +34,7 @@ def _on_forced_devices(n_devices, config, tmp_path):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_two_devices_train_as_one_does(config, tmp_path):
     config = dataclasses.replace(config, augment=False, dropout=0.0, epochs=2)
     one = training.train(config)

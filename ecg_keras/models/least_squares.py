@@ -8,6 +8,8 @@ from keras import ops
 
 # Each doubles the digits that are right; the first find the matrix's scale.
 _STEPS = 30
+# Once more for what rounding left, and again.
+_CORRECTIONS = 2
 
 
 def least_squares(basis, values, weight, penalty):
@@ -47,7 +49,8 @@ def solve(matrix, right):
     inverse = eye / bound[:, None, None]
     for _ in range(_STEPS):
         inverse = ops.matmul(inverse, 2 * eye - ops.matmul(matrix, inverse))
-    x = ops.matmul(inverse, right * scale)
-    # Once more for what rounding left.
-    x = x + ops.matmul(inverse, right * scale - ops.matmul(matrix, x))
+    right = right * scale
+    x = ops.matmul(inverse, right)
+    for _ in range(_CORRECTIONS):
+        x = x + ops.matmul(inverse, right - ops.matmul(matrix, x))
     return x * scale
