@@ -211,8 +211,8 @@ def refusal(name):
     """What is said of an image that is no page that can be read."""
     return (
         f"{name} does not look like a page of 3x4 leads and a rhythm strip at "
-        "25 mm/s and 10 mm/mV, upright and whole: the model would read it wrong. "
-        "For photos and turned pages there is --model photo_tracer"
+        "25 mm/s and 10 mm/mV, upright and whole: the model would read it "
+        "wrong. For photos and turned pages there is --model photo_tracer"
     )
 
 
