@@ -1,10 +1,7 @@
 """Training on several devices or in several processes: as on one."""
 
 import dataclasses
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +9,9 @@ import pandas as pd
 import pytest
 
 from ecg_keras import training
-from ecg_keras.config import save_json
 from ecg_keras.inference import load
 from ecg_keras.train_config import TrainConfig
-from tests.elsewhere import train_elsewhere
+from tests.elsewhere import start_elsewhere, train_elsewhere
 
 pytestmark = pytest.mark.filterwarnings(
     # TensorFlow's own use of NumPy.
@@ -73,24 +69,19 @@ def test_a_head_split_over_devices_trains_as_a_whole_one(config, tmp_path):
 
 def _together(config, config_file):
     """Train in two processes, as on two hosts; returns what each says."""
-    save_json(config, config_file)
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
     both = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.train_tiny", config_file],
-            cwd=Path(__file__).parents[1],
-            env={
-                **os.environ,
+        start_elsewhere(
+            config,
+            config_file,
+            {
                 "KERAS_BACKEND": "jax",
                 "KERAS_DISTRIBUTION_JOB_ADDRESSES": address,
                 "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
                 "KERAS_DISTRIBUTION_PROCESS_ID": index,
             },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
         )
         for index in "01"
     ]

@@ -45,18 +45,29 @@ class _Cells(keras.layers.Layer):
 
     def call(self, inputs):
         points, shift, logit = inputs
-        ones = ops.ones_like(points[..., :1])
-        return ops.concatenate(
-            [
-                points[..., :2] + shift[:, None, None],
-                points[..., 2:],
-                logit[:, None, None] * ones,
-            ],
-            axis=-1,
-        )
+        return join_cells(points, shift[:, None, None], logit)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[0][:3], 4)
+
+
+def join_cells(points, shift, logit):
+    """Cells (B, 27, 35, 4), see `build_frame_network`.
+
+    Args:
+        points: (B, 27, 35, 3): x, y and the log of their uncertainty.
+        shift: is added to x, y; broadcasts to (B, 27, 35, 2).
+        logit: (B, 1).
+    """
+    ones = ops.ones_like(points[..., :1])
+    return ops.concatenate(
+        [
+            points[..., :2] + shift,
+            points[..., 2:],
+            logit[:, None, None] * ones,
+        ],
+        axis=-1,
+    )
 
 
 def encoded(filters):

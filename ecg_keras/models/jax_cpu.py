@@ -136,10 +136,10 @@ def _image_gradient(image_shape, kernel, strides, gradient):
     edges = [(0, 0, 0)]
     for size, n, stride, n_steps in zip(
         image_shape[1:3],
-        kernel.shape,
+        kernel.shape[:2],
         strides,
         gradient.shape[1:3],
-        strict=False,
+        strict=True,
     ):
         unseen = size - n - (n_steps - 1) * stride
         edges.append((n - 1, n - 1 + unseen, stride - 1))

@@ -8,7 +8,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from ecg_keras.models.frame_network import FILTERS, conv_block, encoded
+from ecg_keras.models.frame_network import (
+    FILTERS,
+    conv_block,
+    encoded,
+    join_cells,
+)
 
 CONTEXT_FILTERS = 64
 POSE_UNIT = 8.0  # boxes
@@ -69,15 +74,7 @@ class PosedCells(keras.layers.Layer):
         shared = pose[..., 2] + (
             pose[..., 0] * places[..., :1] + pose[..., 1] * places[..., 1:]
         )
-        ones = ops.ones_like(points[..., :1])
-        return ops.concatenate(
-            [
-                points[..., :2] + shared,
-                points[..., 2:],
-                logit[:, None, None] * ones,
-            ],
-            axis=-1,
-        )
+        return join_cells(points, shared, logit)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[0][:3], 4)
