@@ -8,11 +8,11 @@ without Keras, and a summary; each is compared with the model it came from.
 
 import sys
 
-from ecg_keras.config import parse_flags, run_command
+from ecg_keras.settings import parse_flags, run_command
 
 
 def main():
-    from ecg_keras.exporting import ExportConfig, export
+    from ecg_keras.exporting.export import ExportConfig, export
 
     export(parse_flags(ExportConfig, __doc__))
 

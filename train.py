@@ -8,14 +8,14 @@ a small demo. KERAS_BACKEND chooses jax (the default), torch or tensorflow.
 
 import sys
 
-from ecg_keras.config import parse_flags, run_command
-from ecg_keras.train_config import TrainConfig
+from ecg_keras.settings import parse_flags, run_command
+from ecg_keras.training.config import TrainConfig
 
 
 def main():
     config = parse_flags(TrainConfig, __doc__)
     # After the flags: --help answers at once.
-    from ecg_keras.training import train
+    from ecg_keras.training.loop import train
 
     train(config)
 

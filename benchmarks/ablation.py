@@ -17,16 +17,16 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
-from ecg_keras.config import parse_flags, run_command, setting
+from ecg_keras.ecg.leads import RATE_HZ
+from ecg_keras.ecg.metrics import record_ratio, score_db
+from ecg_keras.ecg.records import read_records, read_signals, read_table
+from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.errors import InputError
-from ecg_keras.images import read_resized
-from ecg_keras.inference import DEFAULT_MODEL, load
-from ecg_keras.leads import RATE_HZ
-from ecg_keras.metrics import record_ratio, score_db
+from ecg_keras.models.reading.decoding import SMOOTHNESS, WINDOW_BINS
 from ecg_keras.models.tracer import ReadOut
-from ecg_keras.readout import SMOOTHNESS, WINDOW_BINS
-from ecg_keras.records import read_records, read_signals, read_table
-from ecg_keras.resampling import from_grid
+from ecg_keras.page.images import read_resized
+from ecg_keras.predictor import DEFAULT_MODEL, load
+from ecg_keras.settings import parse_flags, run_command, setting
 
 # Name: changes of `models.tracer.ReadOut`.
 READINGS = {

@@ -19,17 +19,18 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from ecg_keras.config import parse_flags, run_command, setting
-from ecg_keras.leads import LEADS, N_SAMPLES, PAGE_ROWS, QUARTER_SAMPLES
-from ecg_keras.metrics import record_ratio, score_db
-from ecg_keras.records import read_records, read_table
-from ecg_keras.resampling import from_grid
-from ecg_keras.strip_batches import load_pictures, read_picture, whole_strips
-from ecg_keras.strips import (
+from ecg_keras.data.pictures import load_pictures, read_picture
+from ecg_keras.data.row_batches import whole_strips
+from ecg_keras.ecg.leads import LEADS, N_SAMPLES, PAGE_ROWS, QUARTER_SAMPLES
+from ecg_keras.ecg.metrics import record_ratio, score_db
+from ecg_keras.ecg.records import read_records, read_table
+from ecg_keras.ecg.resampling import from_grid
+from ecg_keras.page.row_images import (
     MARGIN_SAMPLES,
     SAMPLES_PER_COLUMN,
     pixels_mv,
 )
+from ecg_keras.settings import parse_flags, run_command, setting
 
 STEP_COST = 1.0  # grey levels a px
 START_COST = 0.1  # grey levels a px from 0 mV, per column

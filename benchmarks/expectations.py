@@ -16,8 +16,8 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from ecg_keras.config import parse_flags, run_command, setting
-from ecg_keras.leads import N_LEADS, N_SAMPLES
+from ecg_keras.ecg.leads import N_LEADS, N_SAMPLES
+from ecg_keras.settings import parse_flags, run_command, setting
 
 # Name: (devices, tera-operations a second of matrix units, GB/s of memory,
 # bytes of an activation), each of one device, from the makers' data sheets.

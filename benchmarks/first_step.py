@@ -17,9 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from ecg_keras.config import parse_flags, run_command, setting
+from ecg_keras.drawing.folder import RenderConfig, render_dataset
 from ecg_keras.errors import InputError
-from ecg_keras.rendered_folder import RenderConfig, render_dataset
+from ecg_keras.settings import parse_flags, run_command, setting
 
 BACKENDS = ("jax", "tensorflow", "torch")
 TRAIN = Path(__file__).parents[1] / "train.py"

@@ -19,14 +19,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from ecg_keras.config import parse_flags, run_command, setting
 from ecg_keras.errors import InputError
+from ecg_keras.settings import parse_flags, run_command, setting
 
 BACKENDS = ("jax", "torch", "tensorflow")
 
 # Every snippet defines answer(pixels) for float32 (n, H, W, 3), 0..255.
 _KERAS = """
-from ecg_keras.inference import load
+from ecg_keras.predictor import load
 model = load(path).model
 def answer(pixels):
     found = model.predict_on_batch(pixels)
@@ -78,9 +78,9 @@ def main():
     if not config.export:
         raise InputError("--export is missing: a folder that export.py wrote")
     folder = Path(config.export)
-    from ecg_keras.exporting import agreement_db, parity_pages
-    from ecg_keras.images import resize
-    from ecg_keras.inference import load
+    from ecg_keras.exporting.export import agreement_db, parity_pages
+    from ecg_keras.page.images import resize
+    from ecg_keras.predictor import load
 
     size = load(folder).image_size
     pages = [resize(page, *size) for page in parity_pages()]

@@ -21,7 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import cv2
 import numpy as np
 
-from ecg_keras.config import parse_flags, run_command, setting
+from ecg_keras.settings import parse_flags, run_command, setting
 
 FILLING = "from PNG, filling the cache"
 
@@ -45,10 +45,14 @@ class BenchmarkConfig:
 
 def main():
     config = parse_flags(BenchmarkConfig, __doc__)
-    from ecg_keras.page_cache import fill_cache
-    from ecg_keras.pipeline import load_pages, ordered_batches, training_batches
-    from ecg_keras.records import read_records
-    from ecg_keras.rendered_folder import RenderConfig, render_dataset
+    from ecg_keras.data.page_batches import (
+        load_pages,
+        ordered_batches,
+        training_batches,
+    )
+    from ecg_keras.data.page_cache import fill_cache
+    from ecg_keras.drawing.folder import RenderConfig, render_dataset
+    from ecg_keras.ecg.records import read_records
 
     with tempfile.TemporaryDirectory() as folder:
         data_dir = config.data_dir
@@ -116,8 +120,8 @@ def _print_waiting(config, batches):
     import keras
 
     from ecg_keras.models.regressor import build_regressor
-    from ecg_keras.regressor_task import RegressorTask
-    from ecg_keras.train_config import TrainConfig
+    from ecg_keras.training.config import TrainConfig
+    from ecg_keras.training.regressor_task import RegressorTask
 
     model = build_regressor(config.step_size, config.encoder, "none", (256,))
     task = RegressorTask(

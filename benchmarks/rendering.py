@@ -16,12 +16,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ecg_keras.config import parse_flags, run_command, setting
-from ecg_keras.degradation import KINDS, degrade
-from ecg_keras.rendered_folder import PNG_OPTIONS
-from ecg_keras.rendering import Header, render_page
-from ecg_keras.resampling import from_grid
-from ecg_keras.synthesis import simulate
+from ecg_keras.drawing.clean_page import Header, render_page
+from ecg_keras.drawing.folder import PNG_OPTIONS
+from ecg_keras.drawing.image_types import KINDS, degrade
+from ecg_keras.ecg.resampling import from_grid
+from ecg_keras.ecg.synthesis import simulate
+from ecg_keras.settings import parse_flags, run_command, setting
 
 
 @dataclasses.dataclass(frozen=True)

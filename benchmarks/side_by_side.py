@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ecg_keras.config import parse_flags, run_command, setting
+from ecg_keras.commands.evaluate import ALL_IMAGES, EvaluateConfig, evaluate
+from ecg_keras.ecg.leads import LEADS, RATE_HZ, printed_mask
+from ecg_keras.ecg.records import read_records, read_signals
 from ecg_keras.errors import InputError
-from ecg_keras.evaluation import ALL_IMAGES, EvaluateConfig, evaluate
 from ecg_keras.files import replacing
-from ecg_keras.inference import load
-from ecg_keras.leads import LEADS, RATE_HZ, printed_mask
-from ecg_keras.records import read_records, read_signals
-from ecg_keras.run_folder import RUN_FILE
+from ecg_keras.models.saving import RUN_FILE
+from ecg_keras.predictor import load
+from ecg_keras.settings import parse_flags, run_command, setting
 
 TRAIN = Path(__file__).parents[1] / "train.py"
 LEAD, SHOWN_S = "V5", 2.5

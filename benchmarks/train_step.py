@@ -23,7 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from ecg_keras.config import parse_flags, run_command, setting
+from ecg_keras.settings import parse_flags, run_command, setting
 
 BACKENDS = ("jax", "torch", "tensorflow")
 ORIGINAL = Path(__file__).with_name("torch_original.py")
@@ -145,9 +145,9 @@ def work(case):
     """Time `fit` on this process's backend; prints a line of JSON."""
     import keras
 
-    from ecg_keras.callbacks import StopOnNaN
-    from ecg_keras.regressor_task import RegressorTask
-    from ecg_keras.train_config import TrainConfig
+    from ecg_keras.training.callbacks import StopOnNaN
+    from ecg_keras.training.config import TrainConfig
+    from ecg_keras.training.regressor_task import RegressorTask
 
     keras.config.set_dtype_policy(case["precision"])
     keras.utils.set_random_seed(0)
@@ -190,7 +190,7 @@ def _peak_bytes():
     """Most memory that was used: the GPU's, or this process's."""
     import keras
 
-    from ecg_keras.devices import accelerator
+    from ecg_keras.training.devices import accelerator
 
     if accelerator()[0] == "cpu":
         return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

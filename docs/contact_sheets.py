@@ -6,12 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ecg_keras.degradation import KINDS, degrade
-from ecg_keras.layouts import COMPETITION, OTHERS
-from ecg_keras.rendering import Header, render_page
-from ecg_keras.resampling import from_grid
-from ecg_keras.synthesis import simulate
-from ecg_keras.variety import style_of
+from ecg_keras.drawing.clean_page import Header, render_page
+from ecg_keras.drawing.image_types import KINDS, degrade
+from ecg_keras.drawing.styles import style_of
+from ecg_keras.ecg.resampling import from_grid
+from ecg_keras.ecg.synthesis import simulate
+from ecg_keras.page.layouts import COMPETITION, OTHERS
 
 DOCS = Path(__file__).parent
 CELL = (300, 400)

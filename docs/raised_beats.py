@@ -12,8 +12,8 @@ import sys
 
 import numpy as np
 
-from ecg_keras.leads import LEADS, LIMB_LEADS, QUARTER_SAMPLES
-from ecg_keras.signal_files import read_signals_file
+from ecg_keras.ecg.leads import LEADS, LIMB_LEADS, QUARTER_SAMPLES
+from ecg_keras.ecg.signal_files import read_signals_file
 
 N_RECORDS = 80
 SEED = 31

@@ -11,7 +11,7 @@ import os
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-from ecg_keras.leads import LEADS  # noqa: E402
+from ecg_keras.ecg.leads import LEADS  # noqa: E402
 from ecg_keras.version import __version__  # noqa: E402
 
 __all__ = ["LEADS", "__version__", "load"]
@@ -20,7 +20,7 @@ __all__ = ["LEADS", "__version__", "load"]
 def __getattr__(name):
     # `ecg_keras.load` imports Keras only when it is used.
     if name == "load":
-        from ecg_keras.inference import load
+        from ecg_keras.predictor import load
 
         return load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,29 +3,29 @@
 import argparse
 import sys
 
-from ecg_keras.config import add_flags, from_namespace, run_command
+from ecg_keras.settings import add_flags, from_namespace, run_command
 
 
 def _render():
-    from ecg_keras.rendered_folder import RenderConfig, render_dataset
+    from ecg_keras.drawing.folder import RenderConfig, render_dataset
 
     return RenderConfig, render_dataset
 
 
 def _evaluate():
-    from ecg_keras.evaluation import EvaluateConfig, evaluate
+    from ecg_keras.commands.evaluate import EvaluateConfig, evaluate
 
     return EvaluateConfig, evaluate
 
 
 def _digitize():
-    from ecg_keras.digitizing import DigitizeConfig, digitize
+    from ecg_keras.commands.digitize import DigitizeConfig, digitize
 
     return DigitizeConfig, digitize
 
 
 def _submit():
-    from ecg_keras.submitting import SubmitConfig, submit
+    from ecg_keras.commands.submit import SubmitConfig, submit
 
     return SubmitConfig, submit
 

@@ -1,6 +1,7 @@
 """Writing files so that nothing half-written is ever taken for whole."""
 
 import contextlib
+import json
 import os
 import shutil
 import uuid
@@ -39,3 +40,10 @@ def replacing(path):
             shutil.rmtree(partial, ignore_errors=True)
         else:
             partial.unlink(missing_ok=True)
+
+
+def write_json(values, path):
+    """Write a dict as JSON, moved into place when whole."""
+    text = json.dumps(values, indent=2, default=str)
+    with replacing(path) as partial:
+        partial.write_text(text + "\n")

@@ -8,14 +8,14 @@ import sys
 import keras
 import numpy as np
 
-from ecg_keras.degradation import degrade
-from ecg_keras.inference import load
-from ecg_keras.losses import SignalLoss
+from ecg_keras.drawing.clean_page import render_page
+from ecg_keras.drawing.image_types import degrade
+from ecg_keras.ecg.resampling import from_grid
+from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.models.backbone import ENCODERS, build_encoder
 from ecg_keras.models.regressor import build_regressor
-from ecg_keras.rendering import render_page
-from ecg_keras.resampling import from_grid
-from ecg_keras.synthesis import simulate
+from ecg_keras.predictor import load
+from ecg_keras.training.losses import SignalLoss
 
 
 class Guess(keras.layers.Layer):
@@ -93,7 +93,7 @@ def main(model_file, output):
 
 
 def _visible_gpus():
-    import ecg_keras.pipeline as pipeline
+    import ecg_keras.data.page_batches as pipeline
 
     return len(pipeline.tf.config.get_visible_devices("GPU"))
 

@@ -35,7 +35,7 @@ def seven_records(tmp_path_factory):
 @pytest.fixture
 def config(seven_records, tiny_encoder, tmp_path):
     """A training of seven records, three steps an epoch."""
-    from ecg_keras.train_config import TrainConfig
+    from ecg_keras.training.config import TrainConfig
 
     return TrainConfig(
         data_dir=str(seven_records),

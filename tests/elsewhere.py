@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ecg_keras.config import save_json
+from ecg_keras.settings import save_json
 
 
 def start_elsewhere(config, config_file, env=None, kill_at_step=None):

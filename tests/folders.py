@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ecg_keras.leads import N_LEADS, N_SAMPLES, RATE_HZ
-from ecg_keras.records import write_table
-from ecg_keras.resampling import from_grid
+from ecg_keras.ecg.leads import N_LEADS, N_SAMPLES, RATE_HZ
+from ecg_keras.ecg.records import write_table
+from ecg_keras.ecg.resampling import from_grid
 
 RATES_HZ = (250, 256, 500, 512, 1000, 1025)
 

@@ -4,15 +4,15 @@ import dataclasses
 
 import pytest
 
-from ecg_keras.config import (
+from ecg_keras.errors import InputError, is_disk_full, is_out_of_memory
+from ecg_keras.files import replacing
+from ecg_keras.settings import (
     load_json,
     parse_flags,
     run_command,
     save_json,
     setting,
 )
-from ecg_keras.errors import InputError, is_disk_full, is_out_of_memory
-from ecg_keras.files import replacing
 
 
 @dataclasses.dataclass(frozen=True)

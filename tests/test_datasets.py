@@ -5,15 +5,15 @@ import pytest
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
+from ecg_keras.data.tfds_folder import unpack_tfds  # noqa: E402
 from ecg_keras.datasets.ecg_pages.ecg_pages_dataset_builder import (  # noqa: E402
     Builder,
     PagesConfig,
 )
-from ecg_keras.datasets.unpacking import unpack_tfds  # noqa: E402
+from ecg_keras.drawing.folder import RenderConfig  # noqa: E402
+from ecg_keras.ecg.records import read_records, read_signals  # noqa: E402
 from ecg_keras.errors import InputError  # noqa: E402
-from ecg_keras.images import read_image  # noqa: E402
-from ecg_keras.records import read_records, read_signals  # noqa: E402
-from ecg_keras.rendered_folder import RenderConfig  # noqa: E402
+from ecg_keras.page.images import read_image  # noqa: E402
 from tests.folders import write_folder  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")

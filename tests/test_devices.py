@@ -5,8 +5,8 @@ import os
 import keras
 import pytest
 
-from ecg_keras import devices
 from ecg_keras.errors import InputError
+from ecg_keras.training import devices
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,16 @@ import numpy as np
 import pytest
 
 import ecg_keras
-from ecg_keras import exporting
+from ecg_keras.ecg.leads import LEADS
 from ecg_keras.errors import InputError
-from ecg_keras.exporting import ExportConfig, agreement_db, export, run_format
-from ecg_keras.leads import LEADS
-from ecg_keras.running import error_line
+from ecg_keras.exporting import export as exporting
+from ecg_keras.exporting.export import (
+    ExportConfig,
+    agreement_db,
+    export,
+    run_format,
+)
+from ecg_keras.exporting.standalone import error_line
 from tests.models import build_tiny
 
 

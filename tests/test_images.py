@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from ecg_keras.errors import InputError
-from ecg_keras.images import read_image, read_resized, resize
+from ecg_keras.page.images import read_image, read_resized, resize
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ecg_keras import leads
+from ecg_keras.ecg import leads
 
 
 def test_page_prints_each_lead_once_in_its_quarter():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from ecg_keras.losses import SignalLoss, mse, snr_db
+from ecg_keras.training.losses import SignalLoss, mse, snr_db
 
 
 def numpy_loss(target, found, mse_weight=0.5, snr_weight=0.5):

@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecg_keras.errors import InputError
-from ecg_keras.leads import LEADS
-from ecg_keras.metrics import (
+from ecg_keras.ecg.leads import LEADS
+from ecg_keras.ecg.metrics import (
     align,
     lead_powers,
     record_ratio,
     score_db,
     score_tables,
 )
+from ecg_keras.errors import InputError
 
 
 def _align_slowly(label, prediction, rate_hz):

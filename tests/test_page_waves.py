@@ -5,18 +5,22 @@ import numpy as np
 import pytest
 from keras import ops
 
-from ecg_keras.degradation import degrade
-from ecg_keras.frame_batches import cell_targets
-from ecg_keras.frame_cells import UNIT_PX, cell_centres_px
-from ecg_keras.models.least_squares import least_squares
-from ecg_keras.models.page_bend import bend_at, bend_on_grid, fit_bend
-from ecg_keras.models.page_pose import HALF_PX, MIDDLE_PX, fit_homography
-from ecg_keras.models.page_waves import find_bend, flat_to_picture
-from ecg_keras.page_map import PageMap
-from ecg_keras.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
-from ecg_keras.rendering import render_page
-from ecg_keras.resampling import from_grid
-from ecg_keras.synthesis import simulate
+from ecg_keras.data.cell_batches import cell_targets
+from ecg_keras.drawing.clean_page import render_page
+from ecg_keras.drawing.image_types import degrade
+from ecg_keras.ecg.resampling import from_grid
+from ecg_keras.ecg.synthesis import simulate
+from ecg_keras.models.registration.homography import (
+    HALF_PX,
+    MIDDLE_PX,
+    fit_homography,
+)
+from ecg_keras.models.registration.least_squares import least_squares
+from ecg_keras.models.registration.spline import bend_at, bend_on_grid, fit_bend
+from ecg_keras.models.registration.wavy_page import find_bend, flat_to_picture
+from ecg_keras.page.cells import UNIT_PX, cell_centres_px
+from ecg_keras.page.page_map import PageMap
+from ecg_keras.page.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
 
 RATE_HZ = 500
 LINES_X_PX, LINES_Y_PX = np.linspace(150, 2050, 8), np.linspace(500, 1640, 6)

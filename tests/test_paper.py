@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ecg_keras import paper
+from ecg_keras.page import paper
 
 
 def test_scales_are_those_of_a_200_dpi_page():

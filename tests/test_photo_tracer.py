@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from ecg_keras import load
-from ecg_keras.degradation import degrade
-from ecg_keras.metrics import record_ratio
-from ecg_keras.rendering import render_page
-from ecg_keras.resampling import from_grid
-from ecg_keras.synthesis import simulate
+from ecg_keras.drawing.clean_page import render_page
+from ecg_keras.drawing.image_types import degrade
+from ecg_keras.ecg.metrics import record_ratio
+from ecg_keras.ecg.resampling import from_grid
+from ecg_keras.ecg.synthesis import simulate
 
 RATE_HZ = 500
 

@@ -3,9 +3,9 @@
 import keras
 import pytest
 
-from ecg_keras import processes
 from ecg_keras.errors import InputError
-from ecg_keras.train_config import TrainConfig
+from ecg_keras.training import processes
+from ecg_keras.training.config import TrainConfig
 
 NAMES = (*processes.ADDRESSES, processes.POD)
 

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecg_keras import records
-from ecg_keras.errors import InputError
-from ecg_keras.records import (
+from ecg_keras.ecg import records
+from ecg_keras.ecg.records import (
     read_records,
     read_signals,
     read_table,
     split_records,
 )
+from ecg_keras.errors import InputError
 from tests.folders import RATES_HZ, write_folder
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from ecg_keras.ecg.leads import LEADS, N_LEADS, N_SAMPLES, RATE_HZ
+from ecg_keras.ecg.resampling import from_grid, lead_rows, resample, to_grid
 from ecg_keras.errors import InputError
-from ecg_keras.leads import LEADS, N_LEADS, N_SAMPLES, RATE_HZ
-from ecg_keras.resampling import from_grid, lead_rows, resample, to_grid
 
 RATES_HZ = (250, 256, 500, 512, 1000, 1025)
 

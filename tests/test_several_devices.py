@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecg_keras import training
-from ecg_keras.inference import load
-from ecg_keras.train_config import TrainConfig
+from ecg_keras.predictor import load
+from ecg_keras.training import loop
+from ecg_keras.training.config import TrainConfig
 from tests.elsewhere import start_elsewhere, train_elsewhere
 
 pytestmark = pytest.mark.filterwarnings(
@@ -33,7 +33,7 @@ def _on_forced_devices(n_devices, config, tmp_path):
 @pytest.mark.slow
 def test_two_devices_train_as_one_does(config, tmp_path):
     config = dataclasses.replace(config, augment=False, dropout=0.0, epochs=2)
-    one = training.train(config)
+    one = loop.train(config)
     two = dataclasses.replace(config, output_dir=str(tmp_path / "two"))
     said = _on_forced_devices(2, two, tmp_path)
     assert "cpu:0, cpu:1, 1 images each" in said
@@ -47,7 +47,7 @@ def test_two_devices_train_as_one_does(config, tmp_path):
 def test_a_head_split_over_devices_trains_as_a_whole_one(config, tmp_path):
     """Four devices: the batch over two, the head over two."""
     config = dataclasses.replace(config, augment=False, dropout=0.0, epochs=2)
-    one = training.train(config)
+    one = loop.train(config)
     split = dataclasses.replace(
         config, output_dir=str(tmp_path / "split"), model_parallel=2
     )
@@ -93,7 +93,7 @@ def _together(config, config_file):
 @pytest.mark.slow
 def test_two_processes_train_and_go_on_as_one_does(config, tmp_path):
     config = dataclasses.replace(config, augment=False, dropout=0.0, epochs=2)
-    one = training.train(config)
+    one = loop.train(config)
     run_dir = tmp_path / "two"
     begun = dataclasses.replace(config, output_dir=str(run_dir), epochs=1)
     first, second = _together(begun, tmp_path / "begun.json")

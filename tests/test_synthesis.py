@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from ecg_keras import synthesis
-from ecg_keras.leads import LEADS, RATE_HZ, einthoven_residual_mv
-from ecg_keras.synthesis import simulate
+from ecg_keras.ecg import synthesis
+from ecg_keras.ecg.leads import LEADS, RATE_HZ, einthoven_residual_mv
+from ecg_keras.ecg.synthesis import simulate
 
 N_PERSONS = 24
 

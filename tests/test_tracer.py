@@ -6,23 +6,19 @@ import pytest
 from keras import ops
 
 from ecg_keras import load
-from ecg_keras.degradation import degrade
-from ecg_keras.errors import InputError
-from ecg_keras.frame_cells import UNIT_PX, cell_centres_px
-from ecg_keras.layouts import OTHERS
-from ecg_keras.leads import (
+from ecg_keras.drawing.clean_page import Header, Style, render_page
+from ecg_keras.drawing.image_types import degrade
+from ecg_keras.ecg.leads import (
     LEADS,
     N_SAMPLES,
     einthoven_residual_mv,
     printed_mask,
 )
-from ecg_keras.losses import TraceLoss, trace_entropy, trace_snr_db
-from ecg_keras.metrics import record_ratio
-from ecg_keras.models.page_frame import fit_affine, refine, to_picture
-from ecg_keras.models.row_joining import join_rows, lead_ii_difference
-from ecg_keras.models.tracer import sample
-from ecg_keras.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
-from ecg_keras.readout import (
+from ecg_keras.ecg.metrics import record_ratio
+from ecg_keras.ecg.resampling import from_grid
+from ecg_keras.ecg.synthesis import simulate
+from ecg_keras.errors import InputError
+from ecg_keras.models.reading.decoding import (
     LEAST_STD_MV,
     SMOOTHNESS,
     TAUGHT_BINS,
@@ -30,9 +26,20 @@ from ecg_keras.readout import (
     read_out,
     read_rows,
 )
-from ecg_keras.rendering import Header, Style, render_page
-from ecg_keras.resampling import from_grid
-from ecg_keras.strips import (
+from ecg_keras.models.reading.leads_from_rows import (
+    join_rows,
+    lead_ii_difference,
+)
+from ecg_keras.models.registration.flat_page import (
+    fit_affine,
+    refine,
+    to_picture,
+)
+from ecg_keras.models.tracer import sample
+from ecg_keras.page.cells import UNIT_PX, cell_centres_px
+from ecg_keras.page.layouts import OTHERS
+from ecg_keras.page.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
+from ecg_keras.page.row_images import (
     BIN_MV,
     MARGIN_SAMPLES,
     N_BINS,
@@ -41,7 +48,7 @@ from ecg_keras.strips import (
     bins_mv,
     row_signals,
 )
-from ecg_keras.synthesis import simulate
+from ecg_keras.training.losses import TraceLoss, trace_entropy, trace_snr_db
 
 RATE_HZ = 500
 

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecg_keras import training
+from ecg_keras.drawing.folder import RenderConfig, render_dataset
 from ecg_keras.errors import InputError
-from ecg_keras.inference import load
-from ecg_keras.models import row_network
-from ecg_keras.rendered_folder import RenderConfig, render_dataset
-from ecg_keras.tracer_tasks import NETWORKS, PoseTask, TracerTask
-from ecg_keras.train_config import TrainConfig
+from ecg_keras.models.reading import row_network
+from ecg_keras.predictor import load
+from ecg_keras.training import loop
+from ecg_keras.training.config import TrainConfig
+from ecg_keras.training.tracer_tasks import NETWORKS, PoseTask, TracerTask
 
 pytestmark = pytest.mark.filterwarnings(
     # TensorFlow's own use of NumPy.
@@ -42,7 +42,7 @@ def test_the_tracers_networks_train_to_a_whole_tracer(tmp_path, name):
         learning_rate=1e-6,
         freeze_norms=name == "tracer",
     )
-    run = training.train(config)
+    run = loop.train(config)
     before, after = load(preset).model, load(run).model
     if name == "tracer":
         norm = "encode_0_norm"

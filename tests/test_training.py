@@ -12,17 +12,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecg_keras import callbacks, training
-from ecg_keras.config import load_json
+from ecg_keras.data.page_batches import load_pages, training_batches
+from ecg_keras.drawing.folder import RenderConfig, render_dataset
+from ecg_keras.ecg.records import read_records
 from ecg_keras.errors import InputError
-from ecg_keras.inference import load
 from ecg_keras.models.regressor import build_regressor
-from ecg_keras.pipeline import load_pages, training_batches
-from ecg_keras.records import read_records
-from ecg_keras.regressor_task import RegressorTask
-from ecg_keras.rendered_folder import RenderConfig, render_dataset
-from ecg_keras.run_folder import WEIGHTS_FILE, latest_checkpoint
-from ecg_keras.train_config import TrainConfig
+from ecg_keras.predictor import load
+from ecg_keras.settings import load_json
+from ecg_keras.training import callbacks, loop
+from ecg_keras.training.config import TrainConfig
+from ecg_keras.training.regressor_task import RegressorTask
+from ecg_keras.training.run_folder import WEIGHTS_FILE, latest_checkpoint
 from tests.elsewhere import train_elsewhere
 
 pytestmark = pytest.mark.filterwarnings(
@@ -33,14 +33,14 @@ pytestmark = pytest.mark.filterwarnings(
 
 def test_a_killed_run_ends_where_an_uninterrupted_one_would(config, tmp_path):
     config = dataclasses.replace(config, freeze_encoder_epochs=1)
-    whole_dir = training.train(config)
+    whole_dir = loop.train(config)
     killed_dir = str(tmp_path / "killed")
     killed = dataclasses.replace(config, output_dir=killed_dir)
     # Three steps an epoch: this is in the second.
     done = train_elsewhere(killed, tmp_path / "killed.json", kill_at_step=4)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert latest_checkpoint(Path(killed_dir) / "checkpoints").epochs_done == 1
-    training.train(TrainConfig(resume=killed_dir))
+    loop.train(TrainConfig(resume=killed_dir))
 
     # Bit for bit on CPU: also the dropped units and the optimizer.
     for name in ("history.csv", "split.json"):
@@ -52,7 +52,7 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_would(config, tmp_path):
 
 
 def test_a_run_leaves_all_that_is_promised(config, capsys):
-    run_dir = training.train(config)
+    run_dir = loop.train(config)
     for name in (
         "config.json", "environment.json", "split.json", "history.csv",
         "best_model.keras",
@@ -74,18 +74,18 @@ def test_a_run_leaves_all_that_is_promised(config, capsys):
     assert getattr(model, "optimizer", None) is None
 
     # The same words again, without another epoch.
-    training.train(TrainConfig(resume=str(run_dir)))
+    loop.train(TrainConfig(resume=str(run_dir)))
     assert f"best epoch: {best + 1} of 3" in capsys.readouterr().out
     with pytest.raises(InputError, match="--batch-size 3 differs from 2"):
-        training.train(TrainConfig(resume=str(run_dir), batch_size=3))
+        loop.train(TrainConfig(resume=str(run_dir), batch_size=3))
     with pytest.raises(InputError, match="is not empty.*--resume"):
-        training.train(config)
+        loop.train(config)
 
 
 def test_val_snr_and_score_are_those_of_the_saved_model(config):
-    from ecg_keras.evaluation import EvaluateConfig, evaluate
+    from ecg_keras.commands.evaluate import EvaluateConfig, evaluate
 
-    run_dir = training.train(config)
+    run_dir = loop.train(config)
     history = pd.read_csv(run_dir / "history.csv")
     best = history["val_competition_snr"][history["val_snr"].argmax()]
     table = evaluate(
@@ -118,12 +118,12 @@ def test_lion_keeps_one_moment_and_goes_on(config, tmp_path):
     little = dataclasses.replace(
         config, optimizer="Lion", dropout=0.0, epochs=2
     )
-    whole = training.train(little)
+    whole = loop.train(little)
     begun = dataclasses.replace(
         little, output_dir=str(tmp_path / "begun"), epochs=1
     )
-    training.train(begun)
-    training.train(TrainConfig(resume=begun.output_dir, epochs=2))
+    loop.train(begun)
+    loop.train(TrainConfig(resume=begun.output_dir, epochs=2))
     histories = [
         pd.read_csv(Path(run) / "history.csv")
         for run in (whole, begun.output_dir)
@@ -136,7 +136,7 @@ def test_lion_keeps_one_moment_and_goes_on(config, tmp_path):
         (latest_checkpoint(Path(run) / "checkpoints").folder / WEIGHTS_FILE)
         .stat()
         .st_size
-        for run in (whole, training.train(with_moments))
+        for run in (whole, loop.train(with_moments))
     ]
     assert sizes[0] < 0.7 * sizes[1]
 
@@ -147,7 +147,7 @@ def test_lion_keeps_one_moment_and_goes_on(config, tmp_path):
 def test_a_profile_holds_a_trace_of_some_steps(config):
     """Six steps, of which the last three are traced."""
     config = dataclasses.replace(config, profile=True, batch_size=1, epochs=1)
-    logs = training.train(config) / "tensorboard"
+    logs = loop.train(config) / "tensorboard"
     assert len(list(logs.rglob("*.xplane.pb"))) == 1
     if keras.backend.backend() == "jax":
         (trace,) = logs.rglob("*.trace.json.gz")
@@ -208,7 +208,7 @@ def test_settings_that_cannot_work_are_refused_before_anything_is_written(
     config, changes, message
 ):
     with pytest.raises(InputError, match=message):
-        training.train(_replaced(config, **changes))
+        loop.train(_replaced(config, **changes))
     assert not Path(config.output_dir).exists()
 
 
@@ -218,7 +218,7 @@ def test_a_disk_too_small_is_noticed_before_the_first_epoch(
     usage = type("Usage", (), {"free": 10_000})
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
     with pytest.raises(InputError, match="writes up to .* GiB .* are free"):
-        training.train(config)
+        loop.train(config)
 
 
 def test_a_full_disk_is_explained_and_leaves_whole_checkpoints(
@@ -234,7 +234,7 @@ def test_a_full_disk_is_explained_and_leaves_whole_checkpoints(
 
     monkeypatch.setattr(keras.Model, "save_weights", full)
     with pytest.raises(InputError, match="disk of .*run is full.*--resume"):
-        training.train(config)
+        loop.train(config)
     left = [p.name for p in Path(config.output_dir, "checkpoints").iterdir()]
     assert left == ["epoch_0001"]
 
@@ -251,16 +251,16 @@ def test_lack_of_memory_names_the_flags_to_lower(config, monkeypatch, error):
     def fail(*args):
         raise error
 
-    monkeypatch.setattr(training, "_fit", fail)
+    monkeypatch.setattr(loop, "_fit", fail)
     with pytest.raises(InputError, match=r"--batch-size \(now 2\).*32 48"):
-        training.train(config)
+        loop.train(config)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_with_its_step(
     config, monkeypatch
 ):
     with pytest.raises(InputError, match=r"the loss is \w+ in epoch 1, step"):
-        training.train(_replaced(config, learning_rate=1e30, augment=False))
+        loop.train(_replaced(config, learning_rate=1e30, augment=False))
     assert latest_checkpoint(Path(config.output_dir) / "checkpoints") is None
 
 
@@ -277,14 +277,14 @@ def test_mixed_precision_gives_millivolts_in_float32(tiny_encoder):
 def test_without_data_a_demo_is_trained(
     config, monkeypatch, tmp_path, capsys, tiny_encoder
 ):
-    from ecg_keras import demo
+    from ecg_keras.training import demo
 
     monkeypatch.delenv("ECG_KERAS_DATA", raising=False)
     monkeypatch.setattr(
-        "ecg_keras.records.KAGGLE_DATA_DIR", str(tmp_path / "no")
+        "ecg_keras.ecg.records.KAGGLE_DATA_DIR", str(tmp_path / "no")
     )
     monkeypatch.setattr(demo, "DEMO_RECORDS", 4)
-    run_dir = training.train(
+    run_dir = loop.train(
         _replaced(config, data_dir=None, weights="imagenet", epochs=1)
     )
     said = capsys.readouterr().out

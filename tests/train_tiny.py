@@ -7,17 +7,17 @@ import os
 import signal
 import sys
 
-from ecg_keras.config import load_json, run_command
 from ecg_keras.models.backbone import ENCODERS
-from ecg_keras.train_config import TrainConfig
+from ecg_keras.settings import load_json, run_command
+from ecg_keras.training.config import TrainConfig
 from tests.tiny import TINY_ENCODER
 
 ENCODERS["tiny"] = TINY_ENCODER
 
 
 def main(config_file, kill_at_step=None):
-    from ecg_keras import training
-    from ecg_keras.callbacks import StopOnNaN
+    from ecg_keras.training import loop
+    from ecg_keras.training.callbacks import StopOnNaN
 
     steps = iter(range(int(kill_at_step or 10**9)))
     original = StopOnNaN.on_train_batch_end
@@ -29,7 +29,7 @@ def main(config_file, kill_at_step=None):
 
     StopOnNaN.on_train_batch_end = killed
     StopOnNaN.on_train_end = _print_largest_shard
-    training.train(load_json(TrainConfig, config_file))
+    loop.train(load_json(TrainConfig, config_file))
 
 
 def _print_largest_shard(callback, logs=None):

@@ -1,0 +1,1 @@
+"""Pictures to signals, in keras.ops."""

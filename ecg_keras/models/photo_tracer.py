@@ -10,13 +10,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from ecg_keras.frame_cells import SHRINK
-from ecg_keras.models.page_bend import bend_on_grid
-from ecg_keras.models.page_pose import fit_homography
-from ecg_keras.models.page_waves import find_bend, flat_to_picture
+from ecg_keras.models.reading.decoding import SMOOTHNESS, WINDOW_BINS
+from ecg_keras.models.registration.homography import fit_homography
+from ecg_keras.models.registration.spline import bend_on_grid
+from ecg_keras.models.registration.wavy_page import find_bend, flat_to_picture
 from ecg_keras.models.tracer import ReadOut, Small, Strips, read_strips, sample
-from ecg_keras.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
-from ecg_keras.readout import SMOOTHNESS, WINDOW_BINS
+from ecg_keras.page.cells import SHRINK
+from ecg_keras.page.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
 
 # How often each network sees the small picture again, as it was straightened.
 LOOKS_AGAIN = 2

@@ -10,7 +10,7 @@ reaches. It is the baseline against which everything else is measured.
 
 import keras
 
-from ecg_keras.leads import N_LEADS, N_SAMPLES
+from ecg_keras.ecg.leads import N_LEADS, N_SAMPLES
 from ecg_keras.models.backbone import build_encoder
 
 HEAD_UNITS = (2048, 4096)

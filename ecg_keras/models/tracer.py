@@ -15,13 +15,20 @@ import keras
 import numpy as np
 from keras import ops
 
-from ecg_keras.frame_cells import SHRINK
-from ecg_keras.leads import N_LEADS, N_SAMPLES
-from ecg_keras.models.page_frame import fit_affine, refine, to_picture
-from ecg_keras.models.row_joining import join_rows, lead_ii_difference
-from ecg_keras.paper import N_ROWS, PAGE_HEIGHT_PX, PAGE_WIDTH_PX
-from ecg_keras.readout import SMOOTHNESS, WINDOW_BINS, read_rows
-from ecg_keras.strips import (
+from ecg_keras.ecg.leads import N_LEADS, N_SAMPLES
+from ecg_keras.models.reading.decoding import SMOOTHNESS, WINDOW_BINS, read_rows
+from ecg_keras.models.reading.leads_from_rows import (
+    join_rows,
+    lead_ii_difference,
+)
+from ecg_keras.models.registration.flat_page import (
+    fit_affine,
+    refine,
+    to_picture,
+)
+from ecg_keras.page.cells import SHRINK
+from ecg_keras.page.paper import N_ROWS, PAGE_HEIGHT_PX, PAGE_WIDTH_PX
+from ecg_keras.page.row_images import (
     N_BINS,
     SAMPLES_IN_STRIP,
     STRIP_HEIGHT,

@@ -15,17 +15,17 @@ import dataclasses
 import numpy as np
 import tensorflow_datasets as tfds
 
-from ecg_keras.images import read_image
-from ecg_keras.leads import N_LEADS, N_SAMPLES
-from ecg_keras.records import (
+from ecg_keras.drawing.folder import RenderConfig, draw_record
+from ecg_keras.ecg.leads import N_LEADS, N_SAMPLES
+from ecg_keras.ecg.records import (
     ALL_TYPES,
     IMAGE_TYPES,
     read_records,
     read_signals,
     split_records,
 )
-from ecg_keras.rendered_folder import RenderConfig, draw_record
-from ecg_keras.resampling import to_grid
+from ecg_keras.ecg.resampling import to_grid
+from ecg_keras.page.images import read_image
 
 _DESCRIPTION = """
 Images of printed 12-lead ECGs (3x4 leads and a rhythm strip, 25 mm/s, 10 mm/mV:

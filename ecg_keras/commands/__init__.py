@@ -1,0 +1,1 @@
+"""What `python -m ecg_keras` runs."""

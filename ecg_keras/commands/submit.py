@@ -1,0 +1,199 @@
+"""A competition's test set to its submission: the `submit` command.
+
+Each batch of records becomes a part, on disk, before the next one is read: the
+memory needed does not grow with the number of records, and a command that was
+killed goes on with the parts that are there. A record's values depend on its
+batch alone, so the file comes out the same.
+"""
+
+import csv
+import dataclasses
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from ecg_keras.ecg.leads import N_LEADS, N_SAMPLES
+from ecg_keras.ecg.records import find_data_dir
+from ecg_keras.ecg.submission import (
+    VALUE_FORMAT,
+    check_sample,
+    read_test_table,
+    submission_rows,
+)
+from ecg_keras.errors import InputError
+from ecg_keras.files import replacing
+from ecg_keras.page.images import read_image
+from ecg_keras.predictor import DEFAULT_MODEL, load, refusal
+from ecg_keras.settings import setting
+
+SUFFIXES = (".csv", ".parquet")
+
+
+@dataclasses.dataclass(frozen=True)
+class SubmitConfig:
+    """Settings of `python -m ecg_keras submit`."""
+
+    model: tuple[str, ...] = setting(
+        (DEFAULT_MODEL,),
+        "tracer, which comes with the package, a run, an export or a .keras "
+        "file; several are averaged",
+        metavar="M",
+    )
+    data_dir: str | None = setting(
+        None, "folder in the competition's layout (default: as train.py)"
+    )
+    output: str = setting("submission.csv", "file to write, .csv or .parquet")
+    batch_size: int = setting(8, "records between two parts on disk")
+    on_error: str = setting(
+        "fail",
+        "an image that cannot be read: fail, or write a baseline of 0 mV "
+        "for its record and report it; a page of an unknown layout is read "
+        "as well as can be, and reported",
+        choices=("fail", "baseline"),
+    )
+
+
+def submit(config):
+    """Write a submission that follows test.csv row by row.
+
+    Args:
+        config: a `SubmitConfig`.
+
+    Returns:
+        dict: record id -> message, for the records that got the baseline or
+        whose layout was not found.
+
+    Raises:
+        InputError: a setting, the folder, the model or an image is no good, or
+            a value is not finite. The parts that are done stay.
+    """
+    output, data_dir = _check(config)
+    table = read_test_table(data_dir)
+    check_sample(data_dir, table)
+    records = [(name, rows) for name, rows in table.groupby("id", sort=False)]
+    parts_dir = output.with_name(output.name + ".parts")
+    _open_parts(parts_dir, config, data_dir, table)
+    predictor = None
+    starts = range(0, len(records), config.batch_size)
+    with tqdm(total=len(records), desc="digitizing") as bar:
+        for number, start in enumerate(starts):
+            batch = records[start : start + config.batch_size]
+            part = parts_dir / f"{number:06d}.json"
+            if not part.exists():
+                predictor = predictor or load(config.model)
+                _write_part(part, batch, data_dir, predictor, config)
+            bar.update(len(batch))
+    _join(output, parts_dir, len(starts))
+    reports = [json.loads(p.read_text()) for p in sorted(_parts(parts_dir))]
+    bad = {name: text for report in reports for name, text in report.items()}
+    shutil.rmtree(parts_dir)
+    n_rows = int(table["number_of_rows"].sum())
+    print(f"wrote {n_rows} rows of {len(records)} records to {output}")
+    for name, message in bad.items():
+        print(f"trouble with {name}: {message}")
+    return bad
+
+
+def _check(config):
+    output = Path(config.output)
+    if output.suffix not in SUFFIXES:
+        raise InputError(
+            f"expected --output to end in {' or '.join(SUFFIXES)}. Received: "
+            f"{output}"
+        )
+    if output.exists():
+        raise InputError(f"{output} exists; give another --output")
+    if config.batch_size < 1:
+        raise InputError(
+            f"expected --batch-size of 1 or more. Received: {config.batch_size}"
+        )
+    data_dir = find_data_dir(config.data_dir)
+    if data_dir is None or not data_dir.is_dir():
+        raise InputError(
+            f"no data folder at {data_dir}: give --data-dir or ECG_KERAS_DATA"
+        )
+    return output, data_dir
+
+
+def _open_parts(parts_dir, config, data_dir, table):
+    """Make the folder of parts, or check that it was made for this command."""
+    digest = hashlib.sha256(table.to_csv().encode()).hexdigest()
+    models = [str(Path(path).resolve()) for path in config.model]
+    wanted = {
+        "model": models,
+        "data_dir": str(data_dir.resolve()),
+        "test_csv": digest,
+        "batch_size": config.batch_size,
+        "on_error": config.on_error,
+    }
+    path = parts_dir / "settings"
+    if path.is_file():
+        if json.loads(path.read_text()) != wanted:
+            raise InputError(
+                f"{parts_dir} was begun with other settings: "
+                f"{path.read_text().strip()}. Remove it to begin again"
+            )
+        return
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(wanted) + "\n")
+
+
+def _parts(parts_dir):
+    return parts_dir.glob("*.json")
+
+
+def _write_part(part, batch, data_dir, predictor, config):
+    """Digitise a batch: its rows, then the report that makes it whole."""
+    images, bad = {}, {}
+    for name, _ in batch:
+        try:
+            images[name] = read_image(data_dir / "test" / f"{name}.png")
+        except InputError as error:
+            if config.on_error == "fail":
+                raise
+            bad[name] = str(error)
+    found = {}
+    if images:
+        reading = predictor.read(list(images.values()))
+        found = dict(zip(images, reading.signals_mv, strict=True))
+        for name, refused in zip(images, reading.refused, strict=True):
+            if refused and config.on_error == "fail":
+                raise InputError(refusal(data_dir / "test" / f"{name}.png"))
+            if refused:
+                bad[name] = f"read nevertheless, but {refusal('its image')}"
+    baseline = np.zeros((N_LEADS, N_SAMPLES), np.float32)
+    rows = [
+        submission_rows(rows, found.get(name, baseline)) for name, rows in batch
+    ]
+    with replacing(part.with_suffix(".parquet")) as partial:
+        pd.concat(rows, ignore_index=True).to_parquet(partial, index=False)
+    with replacing(part) as partial:
+        partial.write_text(json.dumps(bad) + "\n")
+
+
+def _join(output, parts_dir, n_parts):
+    """Put the parts together, one in memory at a time."""
+    import pyarrow.parquet
+
+    paths = [parts_dir / f"{k:06d}.parquet" for k in range(n_parts)]
+    with replacing(output) as partial:
+        if output.suffix == ".parquet":
+            schema = pyarrow.parquet.read_schema(paths[0])
+            with pyarrow.parquet.ParquetWriter(partial, schema) as writer:
+                for path in paths:
+                    writer.write_table(pyarrow.parquet.read_table(path))
+            return
+        with open(partial, "w", newline="") as stream:
+            csv.writer(stream).writerow(("id", "value"))
+            for path in paths:
+                pd.read_parquet(path).to_csv(
+                    stream,
+                    header=False,
+                    index=False,
+                    float_format=VALUE_FORMAT,
+                )

@@ -1,0 +1,1 @@
+"""Pictures to batches, by tf.data."""

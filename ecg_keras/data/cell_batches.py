@@ -1,0 +1,279 @@
+"""Pictures with known maps to batches for the pose and the frame network.
+
+Batches are `small` (B, 213, 275, 3) uint8 and targets (B, 27, 35, 3): x and y
+of the page point in each cell less those of the cell, in boxes of 5 mm, NaN
+beyond the page; 1 for a page that can be read (3x4+1), else 0.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ecg_keras.data.augmentation import vary
+from ecg_keras.data.pictures import load_pictures, read_picture
+from ecg_keras.page.cells import (
+    CELL_PX,
+    SHRINK,
+    UNIT_PX,
+    cell_centres_px,
+    cell_counts,
+)
+from ecg_keras.page.layouts import COMPETITION
+from ecg_keras.page.page_map import PageMap
+from ecg_keras.page.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
+
+if keras.backend.backend() != "tensorflow":
+    # The accelerator belongs to the backend that trains.
+    tf.config.set_visible_devices([], "GPU")
+
+# How pages lie, see `example`.
+FLAT, PLACED, ANY = "flat", "placed", "any"
+
+
+class Moves(NamedTuple):
+    """How differently a page may lie: deviations of what moves it.
+
+    Attributes:
+        turn_deg: turns.
+        scale: of both axes.
+        shift_px: right and down.
+        corner_px: of each corner, as if seen from aside.
+    """
+
+    turn_deg: float
+    scale: float
+    shift_px: float
+    corner_px: float
+
+
+MOVED = Moves(1.5, 0.025, 25.0, 15.0)
+STRAIGHTENED = Moves(0.8, 0.012, 15.0, 12.0)
+STRETCH = 0.006  # of one axis
+# Pages that the pose network has put in their place; it looks several times
+# itself, at a picture and at what it found: some of its pages are placed.
+PLACED_SHARE = 0.4
+# How any other page does: of a picture as it is, or of a placed page.
+AS_TAKEN_SHARE = 0.5
+ANY_TURN_DEG = 6.0
+ANY_SCALE = (0.5, 1.05)
+ANY_STRETCH = 0.12
+ANY_CORNER_PX = 80.0
+# Portrait pictures are squeezed into landscape: that much higher than wide.
+SQUEEZED = 1.7
+SQUEEZED_SHARE = 0.3
+# Share of pictures that are made unreadable: far too small or too large.
+SPOILT_SHARE = {FLAT: 0.1, PLACED: 0.1, ANY: 0.06}
+
+
+@dataclasses.dataclass(frozen=True)
+class SmallPictures:
+    """Pictures of an eighth of the size, and what they show.
+
+    Attributes:
+        images: (n, 213, 275, 3) uint8.
+        maps: n `PageMap`, of pictures of the page's size.
+        readable: (n,) whether they are 3x4+1.
+    """
+
+    images: np.ndarray
+    maps: tuple
+    readable: np.ndarray
+
+    def __len__(self):
+        return len(self.images)
+
+
+def load_small_pictures(records, on_bad=None):
+    """Read and shrink the pictures of some records; see `load_pictures`."""
+    images, maps, readable = [], [], []
+    for path, page_map, _ in load_pictures(records, on_bad).sources:
+        image, page_map = read_picture(path, page_map)
+        images.append(shrunk(image))
+        maps.append(page_map)
+        readable.append(_is_competition(Path(path).with_suffix(".json")))
+    return SmallPictures(np.stack(images), tuple(maps), np.array(readable))
+
+
+def shrunk(image):
+    """A picture as the frame network sees it: means of 8 x 8 px."""
+    rows = -(-PAGE_HEIGHT_PX // SHRINK) * SHRINK - PAGE_HEIGHT_PX
+    image = cv2.copyMakeBorder(image, 0, rows, 0, 0, cv2.BORDER_REPLICATE)
+    size = image.shape[1] // SHRINK, image.shape[0] // SHRINK
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def example(pictures, seed, position, pose=FLAT):
+    """A picture, moved and varied: a pure function of its arguments.
+
+    Args:
+        pictures: `SmallPictures`.
+        seed, position: of the stream of examples.
+        pose: how pages lie. FLAT: as in the picture, a little moved; turned
+            pages cannot be read. PLACED: about in their place. ANY: turned,
+            small or aside.
+
+    Returns:
+        (213, 275, 3) uint8 and (27, 35, 3) float32.
+    """
+    rounds, place = divmod(position, len(pictures))
+    order = np.random.default_rng([seed, 0, rounds]).permutation(len(pictures))
+    index = order[place]
+    rng = np.random.default_rng([seed, 1, position])
+    spoilt = rng.random() < SPOILT_SHARE[pose]
+    page_map = pictures.maps[index]
+    if spoilt:
+        move = _spoiling_move(rng, turned=pose == FLAT)
+    elif pose == FLAT:
+        move = _move(rng)
+    elif pose == PLACED:
+        move = _placing_move(rng, page_map.homography, STRAIGHTENED)
+    elif rng.random() < PLACED_SHARE:
+        move = _placing_move(rng, page_map.homography, MOVED)
+    else:
+        move = _any_move(rng, page_map.homography)
+    readable = pictures.readable[index] and not spoilt
+    page_map = PageMap(
+        page_map.homography @ np.linalg.inv(move), page_map.waves
+    )
+    shrink = np.diag([SHRINK, SHRINK, 1.0])
+    # OpenCV counts pixel centres from 0, we from .5.
+    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    small = np.linalg.inv(shrink @ half) @ move @ shrink @ half
+    image = cv2.warpPerspective(
+        pictures.images[index],
+        small,
+        pictures.images.shape[2:0:-1],
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=rng.uniform(0, 255, 3).round().tolist(),
+    )
+    known = readable or pose != FLAT
+    return vary(image, rng), cell_targets(page_map, readable, known)
+
+
+def cell_targets(page_map, readable, known=True):
+    """What the frame network should say, (27, 35, 3) float32.
+
+    Args:
+        page_map: of the picture.
+        readable: whether it is 3x4+1.
+        known: whether its place counts.
+    """
+    centres = cell_centres_px().astype(float)
+    points = page_map.to_page(centres)
+    offsets = (points - centres) / UNIT_PX
+    inside = np.all(
+        (points > 0) & (points < (PAGE_WIDTH_PX, PAGE_HEIGHT_PX)), axis=-1
+    )
+    offsets[~inside | (not known)] = np.nan
+    label = np.full((*cell_counts(), 1), float(readable))
+    return np.concatenate([offsets, label], axis=-1).astype(np.float32)
+
+
+def frame_batches(pictures, batch_size, steps, seed, first_epoch=0, pose=FLAT):
+    """An endless stream of training batches of (small, target)."""
+
+    def load(position):
+        image, target = tf.numpy_function(
+            lambda p: example(pictures, seed, int(p), pose),
+            [position],
+            (tf.uint8, tf.float32),
+        )
+        image = tf.ensure_shape(image, pictures.images.shape[1:])
+        return image, tf.ensure_shape(target, (*cell_counts(), 3))
+
+    first = first_epoch * steps * batch_size
+    stream = tf.data.Dataset.range(first, np.iinfo("int64").max)
+    stream = stream.map(load, num_parallel_calls=2, deterministic=True)
+    stream = stream.batch(batch_size, drop_remainder=True)
+    return stream.prefetch(tf.data.AUTOTUNE)
+
+
+def _move(rng, moves=MOVED):
+    """(3, 3) picture px to picture px: turn, scale, shift."""
+    turn = np.deg2rad(rng.normal(0, moves.turn_deg))
+    scale = 1 + rng.normal(0, moves.scale) + rng.normal(0, STRETCH, 2)
+    return _about_middle(turn, scale, rng.normal(0, moves.shift_px, 2))
+
+
+def _placing_move(rng, homography, moves):
+    """The page about where it belongs.
+
+    Args:
+        rng: numpy Generator.
+        homography: (3, 3), picture px to page px.
+        moves: `Moves`.
+    """
+    return _perspective(rng, moves.corner_px) @ _move(rng, moves) @ homography
+
+
+def _any_move(rng, homography):
+    """(3, 3) picture px to picture px: the page turned, small or aside."""
+    quarters = np.pi / 2 * rng.integers(4)
+    turn = quarters + np.deg2rad(rng.normal(0, ANY_TURN_DEG))
+    stretch = np.exp(rng.normal(0, ANY_STRETCH, 2))
+    if rng.random() < AS_TAKEN_SHARE:
+        # A quarter turn of the picture as it was squeezed to its size.
+        scale = rng.uniform(0.9, 1.05) * stretch
+        return _about_middle(turn, scale, rng.normal(0, MOVED.shift_px, 2))
+    scale = rng.uniform(*ANY_SCALE) * stretch
+    if rng.random() < SQUEEZED_SHARE:
+        scale[1] /= SQUEEZED
+    room = np.clip(1.05 - scale, 0, None) / 2
+    shift = rng.uniform(-room, room) * (PAGE_WIDTH_PX, PAGE_HEIGHT_PX)
+    move = _about_middle(turn, scale, shift)
+    return _perspective(rng, ANY_CORNER_PX) @ move @ homography
+
+
+def _perspective(rng, corner_px):
+    """A homography that moves the picture's corners by about so much."""
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    corners *= (PAGE_WIDTH_PX, PAGE_HEIGHT_PX)
+    moved = corners + rng.normal(0, corner_px, (4, 2)).astype(np.float32)
+    return cv2.getPerspectiveTransform(corners, moved)
+
+
+def _spoiling_move(rng, turned):
+    """Far too small or too large; or, if that is `turned`, on another side."""
+    if turned and rng.random() < 0.5:
+        turn = np.pi / 2 * rng.integers(1, 4)
+        return _about_middle(turn, np.ones(2), rng.normal(0, MOVED.shift_px, 2))
+    scale = rng.choice([rng.uniform(0.15, 0.4), rng.uniform(1.4, 2)])
+    return _about_middle(0, scale * np.ones(2), rng.normal(0, 4 * CELL_PX, 2))
+
+
+def _about_middle(turn, scale, shift):
+    """Turn about the picture's middle, then scale right and down, then shift.
+
+    A quarter turn also trades the picture's width for its height, as a turned
+    picture that is resized to the same size does.
+    """
+    size = np.array([PAGE_WIDTH_PX, PAGE_HEIGHT_PX])
+    middle = size / 2
+    turned = np.array([
+        [np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)],
+    ])  # fmt: skip
+    unit = np.diag(size / size.mean())
+    share = np.abs(np.sin(turn))
+    fitted = share * unit @ turned @ np.linalg.inv(unit) + (1 - share) * turned
+    move = np.eye(3)
+    move[:2, :2] = np.diag(scale) @ fitted
+    move[:2, 2] = middle + shift - move[:2, :2] @ middle
+    return move
+
+
+def _is_competition(path):
+    """Whether a page's map says that it is 3x4+1 at the usual scale."""
+    if not path.exists():
+        return True  # Type 0001 of the competition.
+    layout = json.loads(path.read_text()).get("layout")
+    return layout is None or (
+        layout["name"] == COMPETITION.name
+        and layout["speed_mm_per_s"] == COMPETITION.speed_mm_per_s
+        and layout["gain_mm_per_mv"] == COMPETITION.gain_mm_per_mv
+    )

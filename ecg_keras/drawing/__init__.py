@@ -1,0 +1,1 @@
+"""Signals to pictures, and where each pixel lies on the page."""

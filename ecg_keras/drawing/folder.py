@@ -1,0 +1,271 @@
+"""Folders of rendered pages in the competition's layout: the `render` command.
+
+output_dir/train.csv                   id, fs, sig_len; written last
+output_dir/train/{id}/{id}.csv         mV; what the page shows, no more
+output_dir/train/{id}/{id}-{type}.png
+output_dir/train/{id}/{id}-{type}.json where its pixels lie on the page
+output_dir/sources.csv                 id, source of the signals, layout
+"""
+
+import concurrent.futures
+import dataclasses
+import multiprocessing
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from ecg_keras.drawing.clean_page import (
+    MAX_INK_GREY,
+    Header,
+    Style,
+    render_page,
+)
+from ecg_keras.drawing.image_types import degrade
+from ecg_keras.drawing.styles import style_of
+from ecg_keras.ecg.leads import DURATION_S
+from ecg_keras.ecg.records import ALL_TYPES, IMAGE_TYPES, write_table
+from ecg_keras.ecg.resampling import from_grid
+from ecg_keras.ecg.signal_files import read_signals_file
+from ecg_keras.ecg.synthesis import simulate
+from ecg_keras.errors import InputError
+from ecg_keras.files import replacing, write_json
+from ecg_keras.settings import load_json, save_json, setting
+
+RATES_HZ = (250, 256, 500, 512, 1000, 1025)
+# Decimals of mV in a csv: the page is drawn from what the csv says.
+TABLE_DECIMALS = 3
+# The fastest level writes 6 times faster than the default, 30 % larger.
+PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+SETTINGS_FILE = "render.json"
+SIMULATED = "simulated"
+VARIETIES = ("off", "looks", "layouts")
+# With variety, voltages differ by this deviation of their logarithm: traces of
+# neighbouring rows then cross more often.
+AMPLITUDE_SPREAD = 0.35
+# Where a seed is used for more than one purpose.
+_ORDER, _IDS, _RECORD, _STYLE, _PICTURE = range(5)
+
+
+@dataclasses.dataclass(frozen=True)
+class RenderConfig:
+    """Settings of `python -m ecg_keras render`."""
+
+    output_dir: str | None = setting(None, "new folder to write")
+    records: int = setting(100, "number of records")
+    signals: str | None = setting(
+        None,
+        "npz file with ids, leads, and signals_uv or signals_mv at 500 Hz "
+        "(default: simulated signals)",
+    )
+    fs: tuple[int, ...] = setting(
+        RATES_HZ, "rates in Hz; each record has one of them", metavar="HZ"
+    )
+    types: tuple[str, ...] = setting(
+        ("0001",), "image types to draw, or all", metavar="TYPE"
+    )
+    variety: str = setting(
+        "off",
+        "looks: other grids, fonts, lines and marks than the competition's; "
+        "layouts: other arrangements of the leads as well",
+        choices=VARIETIES,
+    )
+    maps: bool = setting(
+        False, "also write where each image's pixels lie on the page, as JSON"
+    )
+    seed: int = setting(0, "seed of all that is random")
+
+
+def render_dataset(config):
+    """Draw a folder of pages, on all cores; go on with one that was killed.
+
+    Args:
+        config: a `RenderConfig`. The result does not depend on the number of
+            cores.
+
+    Raises:
+        InputError: a setting, the folder or the file of signals is no good.
+    """
+    output_dir = _check(config)
+    save_json(config, output_dir / SETTINGS_FILE)
+    signals = None
+    sources = [SIMULATED] * config.records
+    if config.signals:
+        names, all_signals_mv = read_signals_file(config.signals)
+        if config.records > len(names):
+            raise InputError(
+                f"--records {config.records}: {config.signals} holds only "
+                f"{len(names)}"
+            )
+        order = np.random.default_rng([config.seed, _ORDER])
+        chosen = order.permutation(len(names))[: config.records]
+        sources = [names[i] for i in chosen]
+        signals = [all_signals_mv[i] for i in chosen]
+    ids = _ids(config)
+    jobs = [
+        (output_dir, record_id, config, index, signals and signals[index])
+        for index, record_id in enumerate(ids)
+    ]
+    # Spawned processes: a fork of a process with JAX's threads may hang.
+    spawn = multiprocessing.get_context("spawn")
+    written = []
+    with concurrent.futures.ProcessPoolExecutor(
+        min(os.cpu_count(), len(jobs)), spawn
+    ) as pool:
+        done = pool.map(_write_record, jobs, chunksize=4)
+        for record in tqdm(done, "drawing pages", len(jobs)):
+            written.append(record)
+    rates_hz, layouts = zip(*written, strict=True)
+    _write_csv(
+        output_dir / "sources.csv",
+        pd.DataFrame({"id": ids, "source": sources, "layout": layouts}),
+    )
+    lengths = [round(DURATION_S * rate) for rate in rates_hz]
+    _write_csv(
+        output_dir / "train.csv",
+        pd.DataFrame({"id": ids, "fs": rates_hz, "sig_len": lengths}),
+    )
+    print(f"wrote {len(ids)} records to {output_dir}")
+
+
+def _check(config):
+    if not config.output_dir:
+        raise InputError("--output-dir is missing: the folder to write")
+    if config.records < 1:
+        raise InputError(
+            f"expected --records of 1 or more. Received: {config.records}"
+        )
+    unknown = set(config.types) - {*IMAGE_TYPES, ALL_TYPES}
+    if unknown or not config.types:
+        raise InputError(
+            f"expected --types from {[*IMAGE_TYPES, ALL_TYPES]}. Received: "
+            f"{sorted(config.types)}"
+        )
+    slow = [rate for rate in config.fs if rate < 50]
+    if slow or not config.fs:
+        raise InputError(f"expected --fs of 50 Hz or more. Received: {slow}")
+    output_dir = Path(config.output_dir)
+    used = output_dir.is_dir() and any(output_dir.iterdir())
+    if output_dir.is_file() or (
+        used and not _is_unfinished(output_dir, config)
+    ):
+        raise InputError(
+            f"{output_dir} exists and is not empty; expected a new folder"
+        )
+    return output_dir
+
+
+def _is_unfinished(output_dir, config):
+    """Whether the folder is the beginning of what is asked for."""
+    settings = output_dir / SETTINGS_FILE
+    if (output_dir / "train.csv").exists() or not settings.is_file():
+        return False
+    return load_json(RenderConfig, settings) == config
+
+
+def _ids(config):
+    """Ten digits, as the competition's ids have; no two alike."""
+    rng = np.random.default_rng([config.seed, _IDS])
+    numbers = rng.choice(10**6, config.records, replace=False)
+    prefix = rng.integers(1000, 4000, config.records)
+    pairs = zip(prefix, numbers, strict=True)
+    return [f"{left}{right:06d}" for left, right in pairs]
+
+
+def draw_record(config, index, signals_mv=None, kinds=None):
+    """Draw one record of what a config asks for.
+
+    Args:
+        config: a `RenderConfig`.
+        index: which record, from 0.
+        signals_mv: (12, 5000) mV to draw; simulated if None.
+        kinds: the image types to draw, by default all of the config's.
+
+    Returns:
+        (rate_hz, layout, table_mv, pictures): what its csv holds, and an
+        iterator of (image type, (H, W, 3) uint8, `PageMap`), drawn as they are
+        asked for.
+    """
+    rng = np.random.default_rng([config.seed, _RECORD, index])
+    rate_hz = int(rng.choice(config.fs))
+    style = Style(ink=float(rng.uniform(0, MAX_INK_GREY)))
+    amplitude = 1.0
+    if config.variety != "off":
+        looks = np.random.default_rng([config.seed, _STYLE, index])
+        style = style_of(looks, other_layouts=config.variety == "layouts")
+        amplitude = np.exp(looks.normal(0, AMPLITUDE_SPREAD))
+    if signals_mv is None:
+        signals_mv = simulate(rng)
+    table_mv = from_grid(
+        signals_mv * amplitude, rate_hz, stretch=style.layout.stretch
+    )
+    table_mv = np.round(table_mv, TABLE_DECIMALS)
+    header = _header(rng)
+
+    def pictures():
+        page = render_page(table_mv, rate_hz, header, style)
+        for kind in types(config) if kinds is None else kinds:
+            place = IMAGE_TYPES.index(kind)
+            seed = [config.seed, _PICTURE, index, place]
+            yield kind, *degrade(page, kind, np.random.default_rng(seed))
+
+    return rate_hz, style.layout, table_mv, pictures()
+
+
+def _write_record(job):
+    """Draw and write one record; returns its (rate in Hz, layout's name)."""
+    output_dir, record_id, config, index, signals_mv = job
+    cv2.setNumThreads(1)
+    folder = output_dir / "train" / record_id
+    names = {kind: folder / f"{record_id}-{kind}.png" for kind in types(config)}
+    # Images are written after the csv.
+    missing = [kind for kind, path in names.items() if not path.exists()]
+    rate_hz, layout, table_mv, pictures = draw_record(
+        config, index, signals_mv, missing
+    )
+    if missing:
+        write_table(folder / f"{record_id}.csv", table_mv)
+        for kind, picture, page_map in pictures:
+            if config.maps:
+                described = {"layout": dataclasses.asdict(layout)}
+                write_json(
+                    page_map.to_dict() | described,
+                    names[kind].with_suffix(".json"),
+                )
+            _write_png(names[kind], picture)
+    return rate_hz, layout.name
+
+
+def types(config):
+    """The image types that a `RenderConfig` asks for."""
+    return IMAGE_TYPES if ALL_TYPES in config.types else config.types
+
+
+def _write_png(path, picture):
+    with replacing(path) as partial:
+        if not cv2.imwrite(
+            str(partial), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), PNG_OPTIONS
+        ):
+            raise OSError(f"{partial} could not be written")
+
+
+def _header(rng):
+    """An invented patient."""
+    year, month, day = rng.integers((1984, 1, 1), (2002, 13, 29))
+    hour, minute, second = rng.integers(0, (24, 60, 60))
+    return Header(
+        id=f"{rng.integers(22000):05d}_hr",
+        date=f"{year}-{month:02d}-{day:02d}, "
+        f"{hour:02d}:{minute:02d}:{second:02d}",
+        age_years=int(rng.integers(18, 90)),
+        height_cm=int(rng.integers(150, 200)) if rng.random() < 0.5 else None,
+        sex=str(rng.choice(["Male", "Female"])),
+    )
+
+
+def _write_csv(path, table):
+    with replacing(path) as partial:
+        table.to_csv(partial, index=False)

@@ -1,0 +1,1 @@
+"""A 12-lead ECG, without any picture."""

@@ -1,0 +1,1 @@
+"""A model to files that run without this package."""

@@ -1,0 +1,266 @@
+"""A trained model to a folder that others can use: `export(ExportConfig())`.
+
+model.keras      for `ecg_keras.load`, without the optimizer
+saved_model/     for tf.saved_model.load, with neither Keras nor this package
+export.json      what it is, its input contract, checksums, how close it is
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from ecg_keras.drawing.clean_page import render_page
+from ecg_keras.ecg.leads import LEADS, N_LEADS, N_SAMPLES, RATE_HZ
+from ecg_keras.ecg.resampling import from_grid
+from ecg_keras.ecg.synthesis import simulate
+from ecg_keras.errors import InputError
+from ecg_keras.exporting.standalone import (
+    error_line,
+    run_litert,
+    run_onnx,
+    run_saved_model,
+)
+from ecg_keras.exporting.writers import WRITERS
+from ecg_keras.files import replacing
+from ecg_keras.models.saving import save_slim
+from ecg_keras.page.images import resize
+from ecg_keras.predictor import (
+    EXPORT_FILE,
+    EXPORT_SUMMARY,
+    EXPORT_VERSION,
+    load,
+)
+from ecg_keras.settings import setting
+from ecg_keras.version import __version__
+
+FILES = {
+    "saved_model": "saved_model",
+    "onnx": "model.onnx",
+    "litert": "model.tflite",
+}
+# Least ratio of signal to difference from the Keras model.
+MIN_AGREEMENT_DB = 60.0
+MIN_AGREEMENT_HALF_DB = 40.0
+N_PARITY_PAGES = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+    """Settings of export.py."""
+
+    model: tuple[str, ...] = setting(
+        (), "run folder or .keras file; several are averaged", metavar="M"
+    )
+    output_dir: str | None = setting(None, "new folder to write")
+    format: tuple[str, ...] = setting(
+        (), "more formats to write", choices=("onnx", "litert")
+    )
+    half: bool = setting(
+        False, "store the SavedModel's large weights in 16 bits"
+    )
+    kaggle_dataset: str | None = setting(
+        None,
+        "OWNER/NAME: also write what `kaggle datasets create` needs",
+        metavar="OWNER/NAME",
+    )
+
+
+def export(config):
+    """Export a model; every format is compared with it, and kept if it agrees.
+
+    Args:
+        config: an `ExportConfig`.
+
+    Returns:
+        dict: what export.json holds.
+
+    Raises:
+        InputError: a setting or the model is no good, packages are missing, or
+            a format disagrees; nothing is written then.
+    """
+    output_dir = _check(config)
+    predictor = load(config.model)
+    model = predictor.model
+    formats = ("saved_model", *dict.fromkeys(config.format))
+    with replacing(output_dir) as partial:
+        partial.mkdir()
+        save_slim(model, partial / EXPORT_FILE)
+        pages = parity_pages()
+        reference = predictor.predict(pages)
+        parity = {}
+        for name in formats:
+            path = partial / FILES[name]
+            print(f"writing {FILES[name]}", flush=True)
+            _convert(name, partial / EXPORT_FILE, path, config.half)
+            parity[name] = _parity(
+                name, path, pages, reference, predictor.image_size, config.half
+            )
+            print(f"  agrees to {parity[name]['agreement_db']:.0f} dB")
+        summary = _summary(config, predictor, model, partial, parity)
+        text = json.dumps(summary, indent=2) + "\n"
+        (partial / EXPORT_SUMMARY).write_text(text)
+        if config.kaggle_dataset:
+            _write_kaggle_metadata(partial, config.kaggle_dataset)
+    print(f"exported to {output_dir}")
+    return summary
+
+
+def parity_pages():
+    """Pages on which formats are compared: simulated ECGs, (H, W, 3) uint8."""
+    pages = []
+    for seed in range(N_PARITY_PAGES):
+        signals_mv = simulate(np.random.default_rng(seed))
+        pages.append(render_page(from_grid(signals_mv, RATE_HZ), RATE_HZ))
+    return pages
+
+
+def agreement_db(reference, found):
+    """Power of a reference over that of the difference from it, in dB."""
+    reference, found = (np.asarray(x, np.float64) for x in (reference, found))
+    difference = np.mean((reference - found) ** 2)
+    power = max(np.mean(reference**2), np.finfo(float).tiny)
+    return float(10 * np.log10(power / max(difference, power * 1e-20)))
+
+
+def run_format(name, path, pages, image_size):
+    """Answers of an exported model, without Keras.
+
+    Args:
+        name: "saved_model", "onnx" or "litert".
+        path: its file or folder.
+        pages: list of (H, W, 3) uint8 images.
+        image_size: (H, W) that the model wants.
+
+    Returns:
+        (n, 12, 5000) float32 mV.
+    """
+    if name == "saved_model":
+        return run_saved_model(path, pages)
+    pixels = np.stack([resize(page, *image_size) for page in pages])
+    run = {"onnx": run_onnx, "litert": run_litert}[name]
+    return run(path, pixels.astype(np.float32))
+
+
+def _parity(name, path, pages, reference, image_size, half):
+    found = run_format(name, path, pages, image_size)
+    agreement = agreement_db(reference, found)
+    halved = half and name == "saved_model"
+    least = MIN_AGREEMENT_HALF_DB if halved else MIN_AGREEMENT_DB
+    if not agreement >= least:
+        raise InputError(
+            f"{name} disagrees with the Keras model: signal over difference is "
+            f"{agreement:.1f} dB, expected {least:.0f} or more. It was deleted"
+        )
+    return {
+        "agreement_db": round(agreement, 2),
+        "max_difference_mv": float(np.abs(found - reference).max()),
+        "pages": len(pages),
+        "half": halved,
+    }
+
+
+def _check(config):
+    if not config.model:
+        raise InputError("--model is missing: a run's folder or a .keras file")
+    if not config.output_dir:
+        raise InputError("--output-dir is missing: the folder to write")
+    output_dir = Path(config.output_dir).resolve()
+    if output_dir.exists() and (
+        output_dir.is_file() or any(output_dir.iterdir())
+    ):
+        raise InputError(
+            f"{output_dir} exists and is not empty; expected a new folder"
+        )
+    name = config.kaggle_dataset
+    if name and not re.fullmatch(r"[\w-]+/[\w-]{6,50}", name):
+        raise InputError(
+            "expected --kaggle-dataset OWNER/NAME with a name of 6 to 50 "
+            f"letters, digits and hyphens. Received: {name}"
+        )
+    return output_dir
+
+
+def _convert(name, model_file, path, half):
+    """Run `converting` in a process of the backend that the format wants."""
+    backend, _ = WRITERS[name]
+    command = [sys.executable, "-m", "ecg_keras.exporting.writers", name]
+    command += [str(model_file), str(path), *(["--half"] if half else [])]
+    # Conversion needs no accelerator, and must not take it from this process.
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "CUDA_VISIBLE_DEVICES": "",
+        "JAX_PLATFORMS": "cpu",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise InputError(
+            f"{name} could not be written: {error_line(done.stderr)}"
+        )
+
+
+def _summary(config, predictor, model, folder, parity):
+    height, width = predictor.image_size
+    trained = [_environment(path) for path in config.model]
+    return {
+        "export_version": EXPORT_VERSION,
+        "ecg_keras": __version__,
+        "keras": keras.version(),
+        "trained_with": trained,
+        "models": len(predictor.models),
+        "parameters": model.count_params(),
+        "leads": list(LEADS),
+        "unit": "mV",
+        "rate_hz": RATE_HZ,
+        "output": {"signals": ["batch", N_LEADS, N_SAMPLES]},
+        "input": {
+            "model.keras": f"image (batch, {height}, {width}, 3), 0..255 RGB",
+            "saved_model": "image, uint8 (batch, any H, any W, 3) RGB",
+            "model.onnx": f"image, float32 (batch, {height}, {width}, 3) RGB",
+            "model.tflite": f"image, float32 (1, {height}, {width}, 3) RGB",
+        },
+        "parity": parity,
+        "files": _files(folder),
+    }
+
+
+def _environment(path):
+    """What trained a model: its run's environment and config, if known."""
+    found = {}
+    for name in ("environment.json", "config.json"):
+        file = Path(path) / name
+        if file.is_file():
+            found[file.stem] = json.loads(file.read_text())
+    return found
+
+
+def _files(folder):
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with open(path, "rb") as stream:
+                checksum = hashlib.file_digest(stream, "sha256").hexdigest()
+            name = str(path.relative_to(folder))
+            files[name] = {"bytes": path.stat().st_size, "sha256": checksum}
+    return files
+
+
+def _write_kaggle_metadata(folder, dataset):
+    metadata = {
+        "id": dataset,
+        "title": dataset.split("/")[1],
+        "licenses": [{"name": "other"}],
+    }
+    text = json.dumps(metadata, indent=2) + "\n"
+    (folder / "dataset-metadata.json").write_text(text)

@@ -1,0 +1,1 @@
+"""What a row of the page shows, sample by sample."""

@@ -1,0 +1,1 @@
+"""Where the page lies in a picture."""

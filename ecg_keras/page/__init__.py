@@ -1,0 +1,1 @@
+"""The sheet of paper as geometry, in NumPy."""

@@ -1,0 +1,1 @@
+"""Training: settings, losses, the loop, what a run leaves on disk."""

@@ -1,0 +1,299 @@
+"""From a folder of records to a trained model: `train(TrainConfig())`."""
+
+import contextlib
+import dataclasses
+import math
+from pathlib import Path
+
+import keras
+
+from ecg_keras.data.tfds_folder import unpack_tfds
+from ecg_keras.ecg.records import find_data_dir, read_records, split_records
+from ecg_keras.errors import InputError, is_disk_full, is_out_of_memory
+from ecg_keras.files import write_json
+from ecg_keras.settings import save_json
+from ecg_keras.training import preflight, processes
+from ecg_keras.training.callbacks import (
+    PROFILED_STEPS,
+    BestModel,
+    Checkpoints,
+    HistoryFiles,
+    Replay,
+    SeedDropout,
+    StopOnNaN,
+    Trace,
+)
+from ecg_keras.training.config import (
+    check_config,
+    on_kaggle,
+    resumed_config,
+    with_defaults,
+)
+from ecg_keras.training.devices import (
+    AUTO,
+    choose_precision,
+    keep_compiled_programs,
+    use_all_devices,
+)
+from ecg_keras.training.run_folder import (
+    check_split,
+    latest_checkpoint,
+    read_history,
+    write_split,
+)
+from ecg_keras.training.tasks import TASKS
+
+
+def train(config):
+    """Train a model as a config says.
+
+    Writes into the run's folder: config.json, split.json, history.csv,
+    training_curves.png, best_model.keras, predictions/ and checkpoints/.
+    Without any data it trains on a demo (see `ecg_keras.training.demo`).
+
+    On several hosts it is called in each; see `ecg_keras.training.processes`.
+
+    Args:
+        config: a `train_config.TrainConfig`.
+
+    Returns:
+        pathlib.Path of the run's folder.
+
+    Raises:
+        InputError: for data, flags, memory and disks; says what to change.
+    """
+    check_config(config)
+    processes.join()
+    processes.check(config)
+    if config.resume:
+        config = resumed_config(config)
+    else:
+        shared = config.output_dir is None and on_kaggle()
+        config = with_defaults(config)
+        if processes.is_first():
+            preflight.check_output_dir(config.output_dir, shared)
+        data_dir = find_data_dir(config.data_dir)
+        if config.tfds:
+            data_dir, _ = unpack_tfds(config.tfds, config.cache_dir)
+        if data_dir is None:
+            from ecg_keras.training.demo import demo_config
+
+            config = demo_config(config)
+        else:
+            data_dir = str(data_dir.resolve())
+            config = dataclasses.replace(config, data_dir=data_dir)
+    config = dataclasses.replace(config, precision=_precision(config))
+    policy = keras.config.dtype_policy()
+    distribution = keras.distribution.distribution()
+    try:
+        keras.config.set_dtype_policy(config.precision)
+        with _mendable_errors(config):
+            return _train(config)
+    finally:
+        keras.config.set_dtype_policy(policy)
+        keras.distribution.set_distribution(distribution)
+
+
+def _precision(config):
+    # Nobody has measured what 16 bits cost the tracer's read-out.
+    if config.precision == AUTO and config.model != "regressor":
+        return "float32"
+    return choose_precision(config.precision)
+
+
+def _train(config):
+    run_dir = Path(config.output_dir)
+    bad_records = {}
+    on_bad = bad_records.__setitem__ if config.skip_bad_records else None
+    keras.utils.set_random_seed(config.seed)
+    keep_compiled_programs(run_dir)
+    devices = use_all_devices(
+        config.batch_size, config.model_parallel, config.head_units
+    )
+    records = read_records(config.data_dir, config.images, on_bad)
+    training, validation = _split(records, config)
+    if config.resume:
+        check_split(run_dir, training, validation)
+    task = TASKS[config.model](config)
+    model = task.build()
+    disk = preflight.check_disk(
+        model,
+        run_dir,
+        config.keep_checkpoints,
+        config.cache_dir,
+        task.cache_bytes([*training, *validation]),
+    )
+    first = processes.is_first()
+    summary = [
+        *preflight.environment().items(),
+        ("devices", devices),
+        ("data", f"{config.data_dir}, image types {' '.join(config.images)}"),
+        ("records", f"{len(training)} training, {len(validation)} validation"),
+        ("model", preflight.describe_model(model)),
+        ("weights", task.weights),
+        ("disk", disk),
+        ("output", str(run_dir)),
+    ]  # fmt: skip
+    if first:
+        preflight.print_summary(summary)
+    task.load(training, validation, on_bad)
+    if first:
+        for record_id, message in bad_records.items():
+            print(f"  left out    {record_id}: {message}")
+        save_json(config, run_dir / "config.json")
+        write_json(preflight.environment(), run_dir / "environment.json")
+        write_split(run_dir, training, validation)
+
+    history = _fit(model, task, run_dir)
+    if first:
+        _report(history, task, run_dir)
+    return run_dir
+
+
+def _split(records, config):
+    """(training, validation) records; a TFDS dataset brings its own split."""
+    if not config.tfds:
+        return split_records(
+            records[: config.limit_records], config.train_split, config.seed
+        )
+    _, split = unpack_tfds(config.tfds, config.cache_dir)
+    by_id = {record.id: record for record in records}
+    return tuple(
+        [by_id[i] for i in split[part] if i in by_id][: config.limit_records]
+        for part in ("training", "validation")
+    )
+
+
+def _fit(model, task, run_dir):
+    """Train from the last checkpoint, if any; returns the logs of all epochs.
+
+    Training in two phases, with the encoder frozen and free, is two calls of
+    `fit`; so is a run that was interrupted. `Replay` makes both seamless.
+    """
+    config = task.config
+    checkpoint = latest_checkpoint(run_dir / "checkpoints")
+    done = checkpoint.epochs_done if checkpoint else 0
+    stopped = checkpoint.stopped if checkpoint else False
+    history = read_history(run_dir, done)
+    n_steps = task.steps_per_epoch()
+    compiled_for = None
+    if checkpoint:
+        compiled_for = done - 1 < config.freeze_encoder_epochs
+        task.compile(model, compiled_for)
+        model.optimizer.build(model.trainable_variables)
+        checkpoint.restore(model)
+        print(f"going on after epoch {done} of {config.epochs}")
+    while done < config.epochs and not stopped:
+        frozen = done < config.freeze_encoder_epochs
+        last = config.epochs
+        if frozen:
+            last = min(last, config.freeze_encoder_epochs)
+        if compiled_for != frozen:
+            task.compile(model, frozen)
+            compiled_for = frozen
+        model.fit(
+            task.batches(first_epoch=done),
+            steps_per_epoch=n_steps,
+            initial_epoch=done,
+            epochs=last,
+            shuffle=False,
+            verbose="auto" if processes.is_first() else 0,
+            callbacks=_callbacks(task, run_dir, history),
+        )
+        done, stopped = last, model.stop_training
+    return history
+
+
+def _callbacks(task, run_dir, history):
+    """The callbacks of one `fit`, in the order in which they need each other.
+
+    Args:
+        history: logs of the epochs before; grows with each epoch.
+    """
+    config = task.config
+    past = [dict(epoch) for epoch in history]
+    validation = task.validation()
+    early_stopping = keras.callbacks.EarlyStopping(
+        task.monitor, mode="max", patience=config.patience, verbose=1
+    )
+    schedules = task.schedules()
+    best = BestModel(run_dir, validation, past, task.monitor, task.whole)
+    checkpoints = Checkpoints(run_dir / "checkpoints", config.keep_checkpoints)
+    shared = []
+    if processes.count() > 1:
+        validation = processes.OnOwnDevices(validation)
+        best = processes.OnOwnDevices(best, copy=False)
+        checkpoints = processes.OnOwnDevices(checkpoints, copy=False)
+        shared = [processes.SharedLogs()]
+    callbacks = [
+        validation,
+        *shared,
+        SeedDropout(config.seed),
+        StopOnNaN(),
+        early_stopping,
+        *schedules,
+        Replay([early_stopping, *schedules], past, task.plateau_rate),
+    ]
+    if not processes.is_first():
+        return [*callbacks, HistoryFiles(None, history)]
+    callbacks += [best, HistoryFiles(run_dir, history)]
+    profiled = PROFILED_STEPS if config.profile else 0
+    if profiled and keras.backend.backend() == "jax":
+        callbacks.append(Trace(run_dir / "tensorboard"))
+        profiled = 0
+    if config.tensorboard or profiled:
+        callbacks.append(
+            keras.callbacks.TensorBoard(
+                run_dir / "tensorboard",
+                write_graph=False,
+                profile_batch=profiled,
+            )
+        )
+    return [*callbacks, checkpoints]
+
+
+def _report(history, task, run_dir):
+    best = max(range(len(history)), key=lambda i: history[i][task.monitor])
+    named = [task.monitor, "val_competition_snr", "val_error_px"]
+    values = ", ".join(
+        f"{name} {history[best][name]:.2f}"
+        for name in named
+        if math.isfinite(history[best].get(name, math.nan))
+    )
+    print(
+        f"best epoch: {best + 1} of {len(history)}, {values}\n"
+        f"model: {run_dir / 'best_model.keras'}\n"
+        f"curves: {run_dir / 'training_curves.png'}"
+    )
+    if task.monitor == "val_snr":
+        print(
+            f"predicted on true leads: {run_dir / 'predictions'}\n"
+            "next: python -m ecg_keras evaluate --model "
+            f"{run_dir} --data-dir {task.config.data_dir}"
+        )
+
+
+@contextlib.contextmanager
+def _mendable_errors(config):
+    """Turns lack of memory and disk into errors that say what to change."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            height, width = config.image_size
+            raise InputError(
+                "out of memory on the device. Lower --batch-size (now "
+                f"{config.batch_size}) or --image-size (now {height} {width}), "
+                "or take --precision mixed_bfloat16 (now "
+                f"{config.precision}) or a smaller --encoder (now "
+                f"{config.encoder})"
+            ) from error
+        if is_disk_full(error):
+            raise InputError(
+                f"the disk of {config.output_dir} is full. Free some of it, "
+                "then go on from the last whole checkpoint with --resume "
+                f"{config.output_dir}"
+            ) from error
+        raise

@@ -1,0 +1,219 @@
+"""What `train.py` trains for the tracer: its networks, each on its own.
+
+See `training_tasks`. What is saved is always a whole tracer.
+"""
+
+import keras
+
+from ecg_keras.data.cell_batches import (
+    ANY,
+    FLAT,
+    PLACED,
+    frame_batches,
+    load_small_pictures,
+)
+from ecg_keras.data.pictures import load_pictures
+from ecg_keras.data.row_batches import training_parts
+from ecg_keras.errors import InputError
+from ecg_keras.models.photo_tracer import build_photo_tracer
+from ecg_keras.models.reading.row_network import build_row_network
+from ecg_keras.models.registration.frame_network import build_frame_network
+from ecg_keras.models.registration.pose_network import build_pose_network
+from ecg_keras.models.saving import uncompiled
+from ecg_keras.models.tracer import build_tracer
+from ecg_keras.predictor import DEFAULT_MODEL, load
+from ecg_keras.training.losses import FrameLoss, TraceLoss, trace_snr_db
+from ecg_keras.training.optimizers import new_optimizer, warm_cosine
+from ecg_keras.training.validation import FrameValidation, StripValidation
+
+NETWORKS = ("pose_network", "frame_network", "row_network")
+BUILDERS = {"tracer": build_tracer, "photo_tracer": build_photo_tracer}
+
+
+class _NetworkTask:
+    """What the tracer's networks have in common.
+
+    Args:
+        config: a `train_config.TrainConfig`.
+    """
+
+    def __init__(self, config):
+        self.config = config
+        # ImageNet's weights are the regressor's.
+        found = config.weights
+        self.weights = "none" if found == "imagenet" else found
+        self.plateau_rate = None  # An optimizer's schedule is no callback.
+
+    def cache_bytes(self, records):
+        return 0
+
+    def steps_per_epoch(self):
+        return self.config.tracer_steps
+
+    def schedules(self):
+        return []
+
+
+class TracerTask(_NetworkTask):
+    """The tracer's row network, on parts of strips of known pages."""
+
+    monitor = "val_snr"
+
+    def build(self):
+        network = build_row_network(self.config.tracer_filters)
+        return _begun(network, self.weights, self.config)
+
+    def load(self, training, validation, on_bad=None):
+        """Read what is trained on; see `strip_batches.load_pictures`."""
+        self.training = load_pictures(training, on_bad)
+        self.validated = load_pictures(validation, on_bad)
+
+    def whole(self, model):
+        """The tracer: with the other networks that come with the package."""
+        return tracer_with({"row_network": uncompiled(model)})
+
+    def batches(self, first_epoch):
+        return training_parts(
+            self.training,
+            self.config.tracer_columns,
+            self.config.batch_size,
+            self.config.tracer_steps,
+            self.config.seed,
+            first_epoch,
+            self.config.augment,
+        )
+
+    def compile(self, model, frozen):
+        config = self.config
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = not config.freeze_norms
+        model.compile(
+            optimizer=new_optimizer(config, warm_cosine(config)),
+            loss=self._loss(),
+            metrics=[keras.metrics.MeanMetricWrapper(trace_snr_db, name="snr")],
+            steps_per_execution=config.steps_per_execution,
+        )
+
+    def validation(self):
+        return StripValidation(
+            self.validated, self._loss(), self.config.competition_every
+        )
+
+    def _loss(self):
+        config = self.config
+        return TraceLoss(
+            config.mse_weight, config.snr_weight, config.trace_weight
+        )
+
+
+class FrameTask(_NetworkTask):
+    """The tracer's frame network, on small pictures of known pages."""
+
+    monitor = "val_found"
+    network = "frame_network"
+    preset = "tracer"
+    pose = FLAT
+
+    def build(self):
+        return _begun(build_frame_network(), self.weights, self.config)
+
+    def load(self, training, validation, on_bad=None):
+        """Read what is trained on; see `frame_batches`."""
+        self.training = load_small_pictures(training, on_bad)
+        self.validated = load_small_pictures(validation, on_bad)
+
+    def whole(self, model):
+        """The tracer: with the other networks that come with the package."""
+        return tracer_with({self.network: uncompiled(model)}, self.preset)
+
+    def batches(self, first_epoch):
+        return frame_batches(
+            self.training,
+            self.config.batch_size,
+            self.config.tracer_steps,
+            self.config.seed,
+            first_epoch,
+            self.pose,
+        )
+
+    def compile(self, model, frozen):
+        model.compile(
+            optimizer=new_optimizer(self.config, warm_cosine(self.config)),
+            loss=FrameLoss(),
+            steps_per_execution=self.config.steps_per_execution,
+        )
+
+    def validation(self):
+        return FrameValidation(
+            self.validated, FrameLoss(), self.config.seed, self.pose
+        )
+
+
+class PhotoFrameTask(FrameTask):
+    """The photo tracer's frame network, on straightened pages."""
+
+    preset = "photo_tracer"
+    pose = PLACED
+
+
+class PoseTask(FrameTask):
+    """The photo tracer's pose network, on pages that lie anyhow."""
+
+    network = "pose_network"
+    preset = "photo_tracer"
+    pose = ANY
+
+    def build(self):
+        # The first layers of both see the same; a tracer of flat pages has one.
+        names = (self.network, FrameTask.network)
+        return _begun(build_pose_network(), self.weights, self.config, names)
+
+
+def tracer_with(networks, preset=DEFAULT_MODEL):
+    """A packaged tracer, with some of its networks replaced.
+
+    Args:
+        networks: name of a layer to model.
+        preset: "tracer" or "photo_tracer".
+    """
+    packaged = load(preset).model
+    parts = {
+        layer.name: networks.get(layer.name, layer)
+        for layer in packaged.layers
+        if layer.name in NETWORKS
+    }
+    return BUILDERS[preset](**parts)
+
+
+def _begun(network, weights, config, names=()):
+    """A network with the weights of a trained one, unless a run goes on.
+
+    Layers that the trained one does not have begin as they are, and are named.
+
+    Args:
+        names: of the networks to begin with, the first that there is; the
+            network's own unless said.
+    """
+    if weights == "none" or config.resume:
+        return network
+    model = load(weights).model
+    parts = {layer.name for layer in model.layers}
+    name = next((name for name in names if name in parts), network.name)
+    try:
+        saved = model.get_layer(name)
+        known = {layer.name: layer for layer in saved.layers}
+        new = []
+        for layer in network.layers:
+            if layer.name in known:
+                layer.set_weights(known[layer.name].get_weights())
+            elif layer.weights:
+                new.append(layer.name)
+    except ValueError as error:
+        raise InputError(
+            f"--weights {weights}: expected a tracer whose {name} is "
+            f"of the shape that this run trains: {error}"
+        ) from error
+    if new:
+        print(f"new beside {weights}: {', '.join(new)}")
+    return network

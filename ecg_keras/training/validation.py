@@ -1,0 +1,198 @@
+"""What a model is worth after an epoch: loss, SNR, the competition's score.
+
+One pass over the validation records serves all three. Keras's own validation
+would need a second one for the score, which is not a mean over samples.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from ecg_keras.data.cell_batches import example
+from ecg_keras.data.page_batches import ordered_batches
+from ecg_keras.data.pictures import read_picture
+from ecg_keras.data.row_batches import whole_strips
+from ecg_keras.ecg.metrics import record_ratio, score_db
+from ecg_keras.ecg.records import read_table
+from ecg_keras.ecg.resampling import from_grid
+from ecg_keras.models.reading.decoding import read_rows
+from ecg_keras.models.reading.leads_from_rows import join_rows
+from ecg_keras.models.registration.homography import (
+    HALF_PX,
+    MIDDLE_PX,
+    apply,
+    fit_homography,
+)
+from ecg_keras.page.cells import UNIT_PX, cell_centres_px
+from ecg_keras.training.losses import snr_db
+
+N_EXAMPLES = 3
+
+
+class _Validation(keras.callbacks.Callback):
+    """Adds val_loss, val_snr and val_competition_snr to the epoch's logs.
+
+    Args:
+        records: list of `records.Record`.
+        record_of_image: index into `records` for each image.
+        competition_every: epochs between two scores by the competition's
+            metric; NaN stands in the epochs between.
+    """
+
+    def __init__(self, records, record_of_image, competition_every):
+        super().__init__()
+        self.records = records
+        self.record_of_image = record_of_image
+        self.competition_every = competition_every
+        # (record id, target, prediction) of a few images, for pictures.
+        self.examples = []
+        self._tables = {}
+
+    def answers(self):
+        """Yields (loss, target, prediction) of each image, in order."""
+        raise NotImplementedError
+
+    def on_epoch_end(self, epoch, logs=None):
+        losses, snrs, ratios, self.examples = [], [], [], []
+        scored = (epoch + 1) % self.competition_every == 0
+        for index, (loss, target, prediction) in enumerate(self.answers()):
+            losses.append(loss)
+            snrs += _floats(snr_db(target[None], prediction[None]))
+            record = self.records[self.record_of_image[index]]
+            if scored:
+                ratios.append(self._ratio(record, prediction))
+            if index < N_EXAMPLES:
+                self.examples.append((record.id, target, prediction))
+        logs["val_loss"] = float(np.mean(losses))
+        logs["val_snr"] = float(np.mean(snrs))
+        logs["val_competition_snr"] = score_db(ratios) if scored else math.nan
+
+    def _ratio(self, record, prediction):
+        if record.id not in self._tables:
+            table_mv = read_table(record.signals_path, record.n_samples)
+            self._tables[record.id] = table_mv.astype(np.float32)
+        table_mv = self._tables[record.id]
+        found_mv = from_grid(prediction, record.rate_hz, like=table_mv)
+        return record_ratio(table_mv, found_mv, record.rate_hz)
+
+
+class PageValidation(_Validation):
+    """Validates a model of whole pages.
+
+    Args:
+        pages: `pipeline.Pages`.
+        batch_size: images in a batch; the last one is filled up, as all
+            devices want an equal share of it.
+        loss: a keras loss, whose `call` gives a value for each record.
+        competition_every: epochs between two scores by the competition's
+            metric; NaN stands in the epochs between.
+    """
+
+    def __init__(self, pages, batch_size, loss, competition_every=1):
+        super().__init__(
+            pages.records, pages.record_of_image, competition_every
+        )
+        self.pages = pages
+        self.batch_size = batch_size
+        self.loss = loss
+
+    def answers(self):
+        for images, targets in ordered_batches(self.pages, self.batch_size):
+            images, targets = images.numpy(), targets.numpy()
+            predictions = self._predict(images)
+            losses = _floats(self.loss.call(targets, predictions))
+            yield from zip(losses, targets, predictions, strict=True)
+
+    def _predict(self, images):
+        missing = self.batch_size - len(images)
+        padded = np.pad(images, [(0, missing), *[(0, 0)] * 3], mode="edge")
+        return self.model.predict_on_batch(padded)[: len(images)]
+
+
+class StripValidation(_Validation):
+    """Validates the tracer's row network on whole strips of known pages.
+
+    Args:
+        pictures: `strip_batches.Pictures`.
+        loss: a keras loss on (B, T) mV and logits (B, bins, T).
+        competition_every: see `PageValidation`.
+    """
+
+    def __init__(self, pictures, loss, competition_every=1):
+        record_of_image = [index for _, _, index in pictures.sources]
+        super().__init__(pictures.records, record_of_image, competition_every)
+        self.pictures = pictures
+        self.loss = loss
+
+    def answers(self):
+        for path, page_map, index in self.pictures.sources:
+            strips = whole_strips(*read_picture(path, page_map))
+            logits = self.model.predict_on_batch(strips)
+            rows_mv = self.pictures.rows_mv[index]
+            loss = float(np.mean(_floats(self.loss.call(rows_mv, logits))))
+            signals, _ = join_rows(*read_rows(ops.convert_to_tensor(logits)))
+            target = self.pictures.targets[index]
+            yield loss, target, ops.convert_to_numpy(signals)[0]
+
+
+class FrameValidation(keras.callbacks.Callback):
+    """Validates the frame or the pose network.
+
+    Adds to the logs: val_loss; val_error_px, how far the homography is off at
+    the worst cell, the median over the pages; val_found, the share of all
+    pictures whose layout is judged right and which, if it is 3x4+1, lie within
+    half a box of where they should (then the grid's phase finds the rest).
+
+    Args:
+        pictures: `frame_batches.SmallPictures`.
+        loss: a keras loss.
+        seed, pose: pictures are moved as in training, see `example`.
+    """
+
+    N_PICTURES = 128
+    _BATCH = 16
+
+    def __init__(self, pictures, loss, seed, pose):
+        super().__init__()
+        self.loss = loss
+        self.examples = []
+        pairs = [
+            example(pictures, seed, i, pose) for i in range(self.N_PICTURES)
+        ]
+        self.images, self.targets = map(np.stack, zip(*pairs, strict=True))
+
+    def on_epoch_end(self, epoch, logs=None):
+        cells = np.concatenate([
+            self.model.predict_on_batch(self.images[i : i + self._BATCH])
+            for i in range(0, self.N_PICTURES, self._BATCH)
+        ])  # fmt: skip
+        errors_px = _frame_errors_px(self.targets, cells)
+        readable = self.targets[:, 0, 0, 2] > 0
+        judged = cells[:, 0, 0, 3] > 0
+        near = errors_px < UNIT_PX / 2
+        found = (judged == readable) & (near | ~readable)
+        logs["val_loss"] = float(np.mean(_floats(
+            self.loss.call(self.targets, cells)
+        )))  # fmt: skip
+        logs["val_error_px"] = float(np.median(errors_px[readable]))
+        logs["val_found"] = float(np.mean(found))
+
+
+def _frame_errors_px(targets, cells):
+    """How far fitted maps are off, each at the worst of its known cells."""
+    known = np.isfinite(targets[..., 0])
+    homography = fit_homography(ops.convert_to_tensor(cells))
+    centres = cell_centres_px()
+    page = centres + np.nan_to_num(targets[..., :2]) * UNIT_PX - MIDDLE_PX
+    page = page.reshape(len(page), -1, 2).astype(np.float32) / HALF_PX
+    picture = apply(homography, ops.convert_to_tensor(page))
+    picture = ops.convert_to_numpy(picture).reshape(*known.shape, 2)
+    errors_px = np.abs(picture * HALF_PX + MIDDLE_PX - centres).max(axis=-1)
+    worst_px = np.where(known, errors_px, 0).max(axis=(1, 2))
+    return np.where(known.any(axis=(1, 2)), worst_px, np.inf)
+
+
+def _floats(values):
+    return ops.convert_to_numpy(values).astype(float).tolist()

@@ -1,0 +1,162 @@
+"""Loading models of every form, and what they answer."""
+
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import ecg_keras
+from ecg_keras.errors import InputError
+from ecg_keras.page.images import resize
+from tests.models import build_tiny
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Two models as files; the second wants another size of image."""
+    folder = tmp_path_factory.mktemp("models")
+    build_tiny(0).save(folder / "a.keras")
+    build_tiny(1, (32, 48)).save(folder / "b.keras")
+    return folder
+
+
+@pytest.fixture
+def images():
+    rng = np.random.default_rng(0)
+    return [
+        rng.integers(0, 256, (h, w, 3), np.uint8)
+        for h, w in ((70, 90), (40, 56), (20, 30))
+    ]
+
+
+def test_a_file_answers_what_its_model_predicts(files, images):
+    predictor = ecg_keras.load(files / "a.keras")
+    model = keras.models.load_model(files / "a.keras", compile=False)
+    pixels = np.stack([resize(image, 40, 56) for image in images])
+    found = predictor.predict(images)
+    assert found.shape == (3, 12, 5000) and found.dtype == np.float32
+    np.testing.assert_allclose(
+        found, model.predict(pixels, verbose=0), rtol=1e-4, atol=1e-5
+    )
+    assert np.abs(found[0] - found[1]).max() > 1e-3
+
+
+def test_batches_file_names_and_arrays_answer_alike(files, images, tmp_path):
+    predictor = ecg_keras.load(files / "a.keras")
+    names = []
+    for index, image in enumerate(images):
+        names.append(tmp_path / f"{index}.png")
+        Image.fromarray(image).save(names[-1])
+    whole = predictor.predict(images, batch_size=2)
+    np.testing.assert_allclose(
+        predictor.predict(names, batch_size=3), whole, rtol=1e-4, atol=1e-5
+    )
+    alone = predictor.predict(np.stack(images[:1]))
+    np.testing.assert_allclose(alone, whole[:1], rtol=1e-4, atol=1e-5)
+
+
+def test_an_ensemble_averages_models_of_different_sizes(files, images):
+    one, two = (ecg_keras.load(files / f"{n}.keras") for n in "ab")
+    both = ecg_keras.load([files / "a.keras", files / "b.keras"])
+    np.testing.assert_allclose(
+        both.predict(images),
+        (one.predict(images) + two.predict(images)) / 2,
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    with pytest.raises(InputError, match=r"one image size.*\(32, 48\)"):
+        _ = both.model
+
+
+def test_an_ensemble_of_one_size_is_one_model(files, images, tmp_path):
+    build_tiny(2).save(tmp_path / "c.keras")
+    both = ecg_keras.load([files / "a.keras", tmp_path / "c.keras"])
+    both.model.save(tmp_path / "joined.keras")
+    joined = ecg_keras.load(tmp_path / "joined.keras")
+    np.testing.assert_allclose(
+        joined.predict(images), both.predict(images), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_importing_the_package_offers_load_and_nothing_unknown():
+    assert callable(ecg_keras.load)
+    with pytest.raises(AttributeError, match="lode"):
+        _ = ecg_keras.lode
+
+
+@pytest.mark.parametrize(
+    "image, message",
+    [
+        (np.zeros((40, 50), np.uint8), r"\(H, W, 3\).*\(40, 50\)"),
+        (np.zeros((40, 50, 3), np.float32), "uint8.*float32"),
+    ],
+)
+def test_arrays_that_are_no_rgb_image_are_refused(files, image, message):
+    with pytest.raises(InputError, match=message):
+        ecg_keras.load(files / "a.keras").predict([image])
+
+
+def test_no_images_and_a_bare_name_are_refused(files):
+    predictor = ecg_keras.load(files / "a.keras")
+    with pytest.raises(InputError, match="no images"):
+        predictor.predict([])
+    with pytest.raises(TypeError, match="list of images"):
+        predictor.predict("page.png")
+
+
+def test_what_is_no_model_is_refused_by_name(files, tmp_path):
+    with pytest.raises(InputError, match="nowhere does not exist"):
+        ecg_keras.load(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="holds no model.*best_model.keras"):
+        ecg_keras.load(tmp_path)
+    cut = tmp_path / "cut.keras"
+    cut.write_bytes((files / "a.keras").read_bytes()[:5000])
+    with pytest.raises(InputError, match="cut.keras is no model"):
+        ecg_keras.load(cut)
+    other = tmp_path / "other.keras"
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(other)
+    with pytest.raises(InputError, match=r"other.keras.*\(12, 5000\)"):
+        ecg_keras.load(other)
+
+
+def test_a_file_cannot_bring_code(files, tmp_path):
+    """A Lambda layer with code inside, as an attacker would write it."""
+    inner = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Lambda(lambda x: x + 1)]
+    )
+    inner.save(tmp_path / "evil.keras")
+    with zipfile.ZipFile(tmp_path / "evil.keras") as archive:
+        assert "__lambda__" in archive.read("config.json").decode()
+    with pytest.raises(InputError, match="evil.keras is no model.*Lambda"):
+        ecg_keras.load(tmp_path / "evil.keras")
+
+
+def _export(folder, models, **changes):
+    folder.mkdir()
+    data = (models / "a.keras").read_bytes()
+    (folder / "model.keras").write_bytes(data)
+    summary = {
+        "export_version": 1,
+        "ecg_keras": "0.1.0",
+        "files": {"model.keras": {"bytes": len(data)}},
+        **changes,
+    }
+    (folder / "export.json").write_text(json.dumps(summary))
+    return folder
+
+
+def test_an_export_of_another_version_or_length_is_refused(files, tmp_path):
+    ecg_keras.load(_export(tmp_path / "good", files))
+    newer = _export(tmp_path / "new", files, export_version=7, ecg_keras="9.0")
+    with pytest.raises(InputError, match="ecg_keras 9.0 as version 7"):
+        ecg_keras.load(newer)
+    cut = {"model.keras": {"bytes": 10**7}}
+    with pytest.raises(InputError, match="expected 10000000: it is incomplete"):
+        ecg_keras.load(_export(tmp_path / "cut", files, files=cut))
+    bare = _export(tmp_path / "bare", files)
+    (bare / "export.json").unlink()
+    with pytest.raises(InputError, match="export.json is no summary"):
+        ecg_keras.load(bare)
