@@ -25,7 +25,7 @@ from ecg_keras.errors import InputError
 from ecg_keras.models.reading.decoding import SMOOTHNESS, WINDOW_BINS
 from ecg_keras.models.tracer import ReadOut
 from ecg_keras.page.images import read_resized
-from ecg_keras.predictor import DEFAULT_MODEL, load
+from ecg_keras.predictor import load
 from ecg_keras.settings import parse_flags, run_command, setting
 
 # Name: changes of `models.tracer.ReadOut`.
@@ -49,7 +49,7 @@ class AblationConfig:
 
     data_dir: str | None = setting(None, "folder of pages")
     images: tuple[str, ...] = setting(("0001",), "image types", metavar="TYPE")
-    model: str = setting(DEFAULT_MODEL, "the tracer")
+    model: str = setting("tracer", "the tracer")
 
 
 def main():

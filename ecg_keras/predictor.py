@@ -1,10 +1,11 @@
 """Load trained models and turn images into signals.
 
 import ecg_keras
-signals_mv = ecg_keras.load("tracer").predict(["page.png"])
+signals_mv = ecg_keras.load().predict(["page.png"])
 """
 
 import dataclasses
+import functools
 import json
 import zipfile
 from pathlib import Path
@@ -34,7 +35,11 @@ PRESETS = {
     "tracer": WEIGHTS / "tracer.keras",
     "photo_tracer": WEIGHTS / "photo_tracer.keras",
 }
-DEFAULT_MODEL = "tracer"
+# The reader tries the first and hands what it refuses to the second, which is
+# loaded when it is first needed.
+READER = "reader"
+READER_MODELS = ("tracer", "photo_tracer")
+DEFAULT_MODEL = READER
 
 # A batch by default: 8 images, or as many as hold the pixels of 8 of 512 x 512.
 BATCH_SIZE = 8
@@ -51,11 +56,13 @@ class Reading:
             do not say.
         layout_found: (n,) 0 to 1, whether an image is a page that the models
             can read; 1 from models that do not say.
+        read_by: (n,) str, the name of the model that read each image.
     """
 
     signals_mv: np.ndarray
     std_mv: np.ndarray
     layout_found: np.ndarray
+    read_by: np.ndarray
 
     @property
     def refused(self):
@@ -67,9 +74,10 @@ def load(path=DEFAULT_MODEL):
     """Load a model, or an ensemble, for inference.
 
     Args:
-        path: "tracer" or "photo_tracer", which come with the package; a
-            `.keras` file; the folder of a training run or of an export; or a
-            list of these, whose answers are averaged.
+        path: "reader", which tries the tracer and hands what it refuses to the
+            photo tracer; "tracer" or "photo_tracer" alone, which come with the
+            package; a `.keras` file; the folder of a training run or of an
+            export; or a list of models, whose answers are averaged.
 
     Returns:
         `Predictor`.
@@ -80,7 +88,18 @@ def load(path=DEFAULT_MODEL):
     paths = path if isinstance(path, (list, tuple)) else [path]
     if not paths:
         raise InputError("no model was given")
-    return Predictor([_load_model(_model_file(Path(p))) for p in paths])
+    names = [str(p) for p in paths]
+    if READER in names and not Path(READER).exists():
+        if len(names) > 1:
+            raise InputError(
+                f"the model {READER} chooses between models itself; expected "
+                f"{READER} alone. Received: {' '.join(names)}"
+            )
+        first, second = READER_MODELS
+        models = load(first).models
+        return Predictor(models, first, fallback=lambda: load(second))
+    models = [_load_model(_model_file(Path(p))) for p in paths]
+    return Predictor(models, ", ".join(names))
 
 
 class Predictor:
@@ -89,18 +108,30 @@ class Predictor:
     Args:
         models: list of keras.Model, `image` (B, H, W, 3), 0..255, to `signals`
             (B, 12, 5000), mV. Several are averaged.
+        name: what `Reading.read_by` says.
+        fallback: function without arguments that loads another `Predictor`,
+            which reads the images that the models refuse. It is called when
+            the first image is refused.
     """
 
-    def __init__(self, models):
+    def __init__(self, models, name="", fallback=None):
         self.models = models
+        self.name = name
+        self._load_fallback = fallback and functools.cache(fallback)
 
     @property
     def model(self):
         """One keras.Model that does all: an average layer joins several.
 
         Raises:
-            InputError: the models want images of different sizes.
+            InputError: the models want images of different sizes, or are tried
+                one after the other.
         """
+        if self._load_fallback:
+            raise InputError(
+                f"the model {READER} is several models, tried one after the "
+                f"other. Expected one of them: {' or '.join(READER_MODELS)}"
+            )
         if len(self.models) == 1:
             return self.models[0]
         image = keras.Input((*self.image_size, 3), name="image")
@@ -183,12 +214,20 @@ class Predictor:
             readings.append(
                 [np.concatenate(x) for x in zip(*parts, strict=True)]
             )
-        return Reading(
+        reading = Reading(
             *(
                 np.mean(x, axis=0, dtype=np.float32)
                 for x in zip(*readings, strict=True)
-            )
+            ),
+            np.full(len(images), self.name, object),
         )
+        refused = np.flatnonzero(reading.refused)
+        if self._load_fallback and len(refused):
+            second = self._load_fallback().read(
+                [images[index] for index in refused], batch_size
+            )
+            _take_better(reading, refused, second)
+        return reading
 
     def _answer(self, model, batch, batch_size):
         """(signals, deviations, layout found) of a batch."""
@@ -207,12 +246,19 @@ class Predictor:
         return [x[: len(pixels)] for x in (signals, std, found)]
 
 
+def _take_better(reading, indices, second):
+    """Put a second reading of some images where it found a page more likely."""
+    better = second.layout_found > reading.layout_found[indices]
+    for field in dataclasses.fields(Reading):
+        values = getattr(reading, field.name)
+        values[indices[better]] = getattr(second, field.name)[better]
+
+
 def refusal(name):
     """What is said of an image that is no page that can be read."""
     return (
         f"{name} does not look like a page of 3x4 leads and a rhythm strip at "
-        "25 mm/s and 10 mm/mV, upright and whole: the model would read it "
-        "wrong. For photos and turned pages there is --model photo_tracer"
+        "25 mm/s and 10 mm/mV: the model would read it wrong"
     )
 
 

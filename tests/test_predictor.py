@@ -11,6 +11,7 @@ from PIL import Image
 import ecg_keras
 from ecg_keras.errors import InputError
 from ecg_keras.page.images import resize
+from ecg_keras.predictor import Predictor
 from tests.models import build_tiny
 
 
@@ -79,6 +80,71 @@ def test_an_ensemble_of_one_size_is_one_model(files, images, tmp_path):
     np.testing.assert_allclose(
         joined.predict(images), both.predict(images), rtol=1e-4, atol=1e-5
     )
+
+
+class _Brightness:
+    """Answers an image's mean; finds a layout in images of one side of 100."""
+
+    input_shape = (None, 40, 56, 3)
+
+    def __init__(self, reads_bright):
+        self.reads_bright = reads_bright
+
+    def predict_on_batch(self, images):
+        mean = images.mean(axis=(1, 2, 3))
+        signals = np.tile(mean[:, None, None], (1, 12, 5000))
+        if self.reads_bright:
+            found = 0.8 * (mean > 100) + 0.1
+        else:
+            found = 0.9 * (mean < 100) + 0.0
+        return {
+            "signals": signals if self.reads_bright else -signals,
+            "std_mv": np.zeros_like(signals),
+            "layout_found": found.astype(np.float32),
+        }
+
+
+def test_what_the_first_model_refuses_the_second_reads():
+    loads = []
+
+    def second():
+        loads.append(1)
+        return Predictor([_Brightness(reads_bright=False)], "dark")
+
+    reader = Predictor([_Brightness(reads_bright=True)], "bright", second)
+    pages = [np.full((40, 56, 3), v, np.uint8) for v in (200, 10, 150, 20)]
+    alone = reader.read([pages[0], pages[2]])
+    assert list(alone.read_by) == ["bright", "bright"] and not loads
+    mixed = reader.read(pages)
+    assert list(mixed.read_by) == ["bright", "dark", "bright", "dark"]
+    np.testing.assert_array_equal(
+        mixed.signals_mv[:, 3, 7], [200, -10, 150, -20]
+    )
+    assert not mixed.refused.any()
+    np.testing.assert_array_equal(
+        reader.read(np.stack(pages)).signals_mv, mixed.signals_mv
+    )
+    assert len(loads) == 1
+
+
+def test_what_both_models_refuse_is_the_surer_ones():
+    reader = Predictor(
+        [_Brightness(reads_bright=True)],
+        "bright",
+        lambda: Predictor([_Brightness(reads_bright=False)], "dark"),
+    )
+    reading = reader.read([np.full((40, 56, 3), 100, np.uint8)])
+    assert reading.refused[0] and reading.read_by[0] == "bright"
+    with pytest.raises(InputError, match="an image does not look like"):
+        reader.predict([np.full((40, 56, 3), 100, np.uint8)])
+
+
+def test_the_reader_is_no_single_model_and_no_member(files):
+    reader = ecg_keras.load()
+    with pytest.raises(InputError, match="tracer or photo_tracer"):
+        _ = reader.model
+    with pytest.raises(InputError, match="expected reader alone.*a.keras"):
+        ecg_keras.load(["reader", files / "a.keras"])
 
 
 def test_importing_the_package_offers_load_and_nothing_unknown():

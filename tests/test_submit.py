@@ -167,7 +167,8 @@ def test_a_value_that_is_not_finite_is_never_written(
 
     def read(self, images):
         nothing = np.full((len(images), 12, 5000), np.nan)
-        return Reading(nothing, nothing, np.ones(len(images)))
+        ones = np.ones(len(images))
+        return Reading(nothing, nothing, ones, np.full(len(images), ""))
 
     monkeypatch.setattr(Predictor, "read", read)
     with pytest.raises(InputError, match="id 000, lead I: not finite"):

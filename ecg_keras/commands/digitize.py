@@ -26,8 +26,9 @@ class DigitizeConfig:
     images: tuple[str, ...] = positional("image files", metavar="IMAGE")
     model: tuple[str, ...] = setting(
         (DEFAULT_MODEL,),
-        "tracer, which comes with the package, a run, an export or a .keras "
-        "file; several are averaged",
+        "reader (the tracer; the photo tracer for what it refuses), tracer or "
+        "photo_tracer, which come with the package; a run, an export or a "
+        ".keras file; several are averaged",
         metavar="M",
     )
     output_dir: str | None = setting(None, "folder for the files")

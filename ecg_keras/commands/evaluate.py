@@ -33,8 +33,9 @@ class EvaluateConfig:
 
     model: tuple[str, ...] = setting(
         (DEFAULT_MODEL,),
-        "tracer, which comes with the package, a run, an export or a .keras "
-        "file; several are averaged; none: only the baselines",
+        "reader (the tracer; the photo tracer for what it refuses), tracer or "
+        "photo_tracer, which come with the package; a run, an export or a "
+        ".keras file; several are averaged; none: only the baselines",
         metavar="M",
     )
     data_dir: str | None = setting(

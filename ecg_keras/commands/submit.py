@@ -40,8 +40,9 @@ class SubmitConfig:
 
     model: tuple[str, ...] = setting(
         (DEFAULT_MODEL,),
-        "tracer, which comes with the package, a run, an export or a .keras "
-        "file; several are averaged",
+        "reader (the tracer; the photo tracer for what it refuses), tracer or "
+        "photo_tracer, which come with the package; a run, an export or a "
+        ".keras file; several are averaged",
         metavar="M",
     )
     data_dir: str | None = setting(

@@ -21,7 +21,7 @@ from ecg_keras.models.registration.frame_network import build_frame_network
 from ecg_keras.models.registration.pose_network import build_pose_network
 from ecg_keras.models.saving import uncompiled
 from ecg_keras.models.tracer import build_tracer
-from ecg_keras.predictor import DEFAULT_MODEL, load
+from ecg_keras.predictor import load
 from ecg_keras.training.losses import FrameLoss, TraceLoss, trace_snr_db
 from ecg_keras.training.optimizers import new_optimizer, warm_cosine
 from ecg_keras.training.validation import FrameValidation, StripValidation
@@ -170,7 +170,7 @@ class PoseTask(FrameTask):
         return _begun(build_pose_network(), self.weights, self.config, names)
 
 
-def tracer_with(networks, preset=DEFAULT_MODEL):
+def tracer_with(networks, preset="tracer"):
     """A packaged tracer, with some of its networks replaced.
 
     Args:
