@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written is ever taken for whole."""
+"""Files and folders that a command writes: whole, and never over others."""
 
 import contextlib
 import json
@@ -6,6 +6,8 @@ import os
 import shutil
 import uuid
 from pathlib import Path
+
+from ecg_keras.errors import InputError
 
 
 @contextlib.contextmanager
@@ -47,3 +49,52 @@ def write_json(values, path):
     text = json.dumps(values, indent=2, default=str)
     with replacing(path) as partial:
         partial.write_text(text + "\n")
+
+
+def write_csv(table, path, *, index=False, **options):
+    """Write a DataFrame as csv, moved into place when whole.
+
+    Args:
+        table: pandas.DataFrame.
+        path: the file.
+        index: also write the table's index.
+        options: of `DataFrame.to_csv`.
+    """
+    with replacing(path) as partial:
+        table.to_csv(partial, index=index, **options)
+
+
+def check_output_dir(output_dir, *, names=None, advice="a new folder"):
+    """Check a folder to write before any work is done for it.
+
+    Args:
+        output_dir: as given by `--output-dir`; it need not exist.
+        names: what will be written there and must not be there yet; None: the
+            folder must be empty.
+        advice: what to give instead, for the message.
+
+    Returns:
+        pathlib.Path of the folder.
+
+    Raises:
+        InputError: no folder was given, it is a file, or it holds something.
+    """
+    if not output_dir:
+        raise InputError("--output-dir is missing: the folder to write")
+    folder = Path(output_dir)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--output-dir {folder} is a file; expected a folder")
+    found = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+    if names is not None:
+        found = [name for name in found if name in names]
+        if found:
+            raise InputError(
+                f"{folder / found[0]} exists already; expected {advice}"
+            )
+    elif found:
+        more = ", ..." if len(found) > 5 else ""
+        raise InputError(
+            f"--output-dir {folder} is not empty: it holds "
+            f"{', '.join(found[:5])}{more}. Expected {advice}"
+        )
+    return folder

@@ -2,10 +2,11 @@
 
 import dataclasses
 
+import pandas as pd
 import pytest
 
 from ecg_keras.errors import InputError, is_disk_full, is_out_of_memory
-from ecg_keras.files import replacing
+from ecg_keras.files import check_output_dir, replacing, write_csv
 from ecg_keras.settings import (
     load_json,
     parse_flags,
@@ -99,6 +100,33 @@ def test_a_folder_replaces_a_folder_as_a_whole(tmp_path):
             (partial / name).touch()
     assert [p.name for p in (tmp_path / "folder").iterdir()] == ["two"]
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_table_is_on_disk_whole_or_not_at_all(tmp_path):
+    table = pd.DataFrame({"id": ["007"], "fs": [500]})
+    write_csv(table, tmp_path / "new" / "t.csv")
+    assert (tmp_path / "new" / "t.csv").read_text() == "id,fs\n007,500\n"
+    with pytest.raises(TypeError):
+        write_csv(table, tmp_path / "new" / "t.csv", no_such_option=1)
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["t.csv"]
+    assert (tmp_path / "new" / "t.csv").read_text() == "id,fs\n007,500\n"
+
+
+def test_an_output_folder_is_new_or_lacks_what_will_be_written(tmp_path):
+    assert check_output_dir(str(tmp_path / "new")) == tmp_path / "new"
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "a.csv").touch()
+    with pytest.raises(InputError, match="used is not empty: it holds a.csv"):
+        check_output_dir(tmp_path / "used")
+    assert check_output_dir(tmp_path / "used", names=["b.csv"])
+    with pytest.raises(InputError, match="used/a.csv exists.*--overwrite"):
+        check_output_dir(
+            tmp_path / "used", names=["a.csv"], advice="--overwrite"
+        )
+    with pytest.raises(InputError, match="a.csv is a file"):
+        check_output_dir(tmp_path / "used" / "a.csv")
+    with pytest.raises(InputError, match="--output-dir is missing"):
+        check_output_dir(None)
 
 
 def test_full_memory_and_full_disks_are_recognised():

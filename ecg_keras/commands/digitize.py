@@ -11,6 +11,7 @@ from ecg_keras.ecg.leads import RATE_HZ
 from ecg_keras.ecg.plotting import plot_signals
 from ecg_keras.ecg.signal_files import FORMATS, signals_table, write_signals
 from ecg_keras.errors import InputError
+from ecg_keras.files import check_output_dir
 from ecg_keras.page.images import read_image
 from ecg_keras.predictor import DEFAULT_MODEL, load, refusal
 from ecg_keras.settings import positional, setting
@@ -148,15 +149,10 @@ def _write(output_dir, name, image, signals_mv, std_mv, config):
 
 
 def _check(config):
-    if not config.output_dir:
-        raise InputError("--output-dir is missing: the folder for the files")
     if config.rate_hz < 50:
         raise InputError(
             f"expected --rate-hz of 50 or more. Received: {config.rate_hz}"
         )
-    output_dir = Path(config.output_dir)
-    if output_dir.is_file():
-        raise InputError(f"{output_dir} is a file; expected a folder")
     stems = collections.defaultdict(list)
     for name in config.images:
         stems[Path(name).stem].append(name)
@@ -166,11 +162,12 @@ def _check(config):
                 f"{' and '.join(names)} would both be written to {stem}.csv; "
                 "digitize them into different folders"
             )
-        for suffix in (".csv", ".parquet", "_wfdb", ".png"):
-            path = output_dir / (stem + suffix)
-            if path.exists() and not config.overwrite:
-                raise InputError(
-                    f"{path} exists; give another --output-dir, or --overwrite"
-                )
+    suffixes = (".csv", ".parquet", "_wfdb", ".png")
+    written = [stem + suffix for stem in stems for suffix in suffixes]
+    output_dir = check_output_dir(
+        config.output_dir,
+        names=() if config.overwrite else written,
+        advice="another --output-dir, or --overwrite",
+    )
     output_dir.mkdir(parents=True, exist_ok=True)
     return output_dir

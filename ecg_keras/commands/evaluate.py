@@ -18,7 +18,7 @@ from ecg_keras.ecg.records import (
 )
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.errors import InputError
-from ecg_keras.files import replacing
+from ecg_keras.files import write_csv
 from ecg_keras.predictor import DEFAULT_MODEL, load
 from ecg_keras.settings import setting
 
@@ -119,8 +119,7 @@ def evaluate(config):
     for record_id, message in bad.items():
         print(f"left out {record_id}: {message}")
     if config.output:
-        with replacing(config.output) as partial:
-            table.to_csv(partial)
+        write_csv(table, config.output, index=True)
     return table
 
 

@@ -26,7 +26,7 @@ from ecg_keras.ecg.submission import (
     submission_rows,
 )
 from ecg_keras.errors import InputError
-from ecg_keras.files import replacing
+from ecg_keras.files import replacing, write_json
 from ecg_keras.page.images import read_image
 from ecg_keras.predictor import DEFAULT_MODEL, load, refusal
 from ecg_keras.settings import setting
@@ -140,8 +140,7 @@ def _open_parts(parts_dir, config, data_dir, table):
                 f"{path.read_text().strip()}. Remove it to begin again"
             )
         return
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(wanted) + "\n")
+    write_json(wanted, path)
 
 
 def _parts(parts_dir):
@@ -173,8 +172,7 @@ def _write_part(part, batch, data_dir, predictor, config):
     ]
     with replacing(part.with_suffix(".parquet")) as partial:
         pd.concat(rows, ignore_index=True).to_parquet(partial, index=False)
-    with replacing(part) as partial:
-        partial.write_text(json.dumps(bad) + "\n")
+    write_json(bad, part)
 
 
 def _join(output, parts_dir, n_parts):

@@ -14,7 +14,7 @@ from ecg_keras.ecg.leads import DURATION_S
 from ecg_keras.ecg.records import write_table
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.errors import InputError
-from ecg_keras.files import replacing
+from ecg_keras.files import replacing, write_csv, write_json
 
 SPLITS = ("train", "validation")
 SPLIT_FILE = "split.json"
@@ -81,11 +81,9 @@ def _unpack(tfds, builder, data_dir):
             ids[split][record_id] = None
     table = pd.DataFrame(rates_hz.items(), columns=["id", "fs"])
     table["sig_len"] = [round(DURATION_S * rate) for rate in table["fs"]]
-    with replacing(data_dir / "train.csv") as partial:
-        table.to_csv(partial, index=False)
+    write_csv(table, data_dir / "train.csv")
     split = {"training": list(ids["train"]), "validation": [*ids[SPLITS[1]]]}
-    with replacing(data_dir / SPLIT_FILE) as partial:
-        partial.write_text(json.dumps(split) + "\n")
+    write_json(split, data_dir / SPLIT_FILE)
 
 
 def _examples(tfds, builder, split):

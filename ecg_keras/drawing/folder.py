@@ -32,7 +32,7 @@ from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.ecg.signal_files import read_signals_file
 from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.errors import InputError
-from ecg_keras.files import replacing, write_json
+from ecg_keras.files import check_output_dir, replacing, write_csv, write_json
 from ecg_keras.settings import load_json, save_json, setting
 
 RATES_HZ = (250, 256, 500, 512, 1000, 1025)
@@ -119,21 +119,19 @@ def render_dataset(config):
         for record in tqdm(done, "drawing pages", len(jobs)):
             written.append(record)
     rates_hz, layouts = zip(*written, strict=True)
-    _write_csv(
-        output_dir / "sources.csv",
+    write_csv(
         pd.DataFrame({"id": ids, "source": sources, "layout": layouts}),
+        output_dir / "sources.csv",
     )
     lengths = [round(DURATION_S * rate) for rate in rates_hz]
-    _write_csv(
-        output_dir / "train.csv",
+    write_csv(
         pd.DataFrame({"id": ids, "fs": rates_hz, "sig_len": lengths}),
+        output_dir / "train.csv",
     )
     print(f"wrote {len(ids)} records to {output_dir}")
 
 
 def _check(config):
-    if not config.output_dir:
-        raise InputError("--output-dir is missing: the folder to write")
     if config.records < 1:
         raise InputError(
             f"expected --records of 1 or more. Received: {config.records}"
@@ -147,19 +145,14 @@ def _check(config):
     slow = [rate for rate in config.fs if rate < 50]
     if slow or not config.fs:
         raise InputError(f"expected --fs of 50 Hz or more. Received: {slow}")
-    output_dir = Path(config.output_dir)
-    used = output_dir.is_dir() and any(output_dir.iterdir())
-    if output_dir.is_file() or (
-        used and not _is_unfinished(output_dir, config)
-    ):
-        raise InputError(
-            f"{output_dir} exists and is not empty; expected a new folder"
-        )
-    return output_dir
+    if _is_unfinished(config):
+        return Path(config.output_dir)
+    return check_output_dir(config.output_dir)
 
 
-def _is_unfinished(output_dir, config):
+def _is_unfinished(config):
     """Whether the folder is the beginning of what is asked for."""
+    output_dir = Path(config.output_dir or "")
     settings = output_dir / SETTINGS_FILE
     if (output_dir / "train.csv").exists() or not settings.is_file():
         return False
@@ -264,8 +257,3 @@ def _header(rng):
         height_cm=int(rng.integers(150, 200)) if rng.random() < 0.5 else None,
         sex=str(rng.choice(["Male", "Female"])),
     )
-
-
-def _write_csv(path, table):
-    with replacing(path) as partial:
-        table.to_csv(partial, index=False)

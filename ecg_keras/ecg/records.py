@@ -18,7 +18,7 @@ import pandas as pd
 from ecg_keras.ecg.leads import DURATION_S, LEADS
 from ecg_keras.ecg.resampling import to_grid
 from ecg_keras.errors import InputError
-from ecg_keras.files import replacing
+from ecg_keras.files import write_csv
 
 DATA_VARIABLE = "ECG_KERAS_DATA"
 KAGGLE_DATA_DIR = "/kaggle/input/physionet-ecg-image-digitization"
@@ -179,8 +179,7 @@ def write_table(path, table_mv):
         table_mv: (12, n) mV, NaN where not printed.
     """
     table = pd.DataFrame(np.asarray(table_mv).T, columns=LEADS)
-    with replacing(path) as partial:
-        table.to_csv(partial, index=False, float_format="%.3f")
+    write_csv(table, path, float_format="%.3f")
 
 
 def split_records(records, train_fraction=0.85, seed=0):

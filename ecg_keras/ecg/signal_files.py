@@ -9,7 +9,7 @@ import pandas as pd
 from ecg_keras.ecg.leads import LEADS, N_LEADS, N_SAMPLES, RATE_HZ
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.errors import InputError
-from ecg_keras.files import replacing
+from ecg_keras.files import replacing, write_csv
 
 FORMATS = ("csv", "parquet", "wfdb")
 TIME_COLUMN = "time_s"
@@ -95,8 +95,7 @@ def write_signals(path, table, file_format):
     """
     path = Path(path)
     if file_format == "csv":
-        with replacing(_with_suffix(path, ".csv")) as partial:
-            table.to_csv(partial, index=False, float_format="%.5f")
+        write_csv(table, _with_suffix(path, ".csv"), float_format="%.5f")
     elif file_format == "parquet":
         with replacing(_with_suffix(path, ".parquet")) as partial:
             table.to_parquet(partial, index=False)

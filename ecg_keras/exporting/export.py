@@ -29,7 +29,7 @@ from ecg_keras.exporting.standalone import (
     run_saved_model,
 )
 from ecg_keras.exporting.writers import WRITERS
-from ecg_keras.files import replacing
+from ecg_keras.files import check_output_dir, replacing, write_json
 from ecg_keras.models.saving import save_slim
 from ecg_keras.page.images import resize
 from ecg_keras.predictor import (
@@ -105,8 +105,7 @@ def export(config):
             )
             print(f"  agrees to {parity[name]['agreement_db']:.0f} dB")
         summary = _summary(config, predictor, model, partial, parity)
-        text = json.dumps(summary, indent=2) + "\n"
-        (partial / EXPORT_SUMMARY).write_text(text)
+        write_json(summary, partial / EXPORT_SUMMARY)
         if config.kaggle_dataset:
             _write_kaggle_metadata(partial, config.kaggle_dataset)
     print(f"exported to {output_dir}")
@@ -170,15 +169,7 @@ def _parity(name, path, pages, reference, image_size, half):
 def _check(config):
     if not config.model:
         raise InputError("--model is missing: a run's folder or a .keras file")
-    if not config.output_dir:
-        raise InputError("--output-dir is missing: the folder to write")
-    output_dir = Path(config.output_dir).resolve()
-    if output_dir.exists() and (
-        output_dir.is_file() or any(output_dir.iterdir())
-    ):
-        raise InputError(
-            f"{output_dir} exists and is not empty; expected a new folder"
-        )
+    output_dir = check_output_dir(config.output_dir).resolve()
     name = config.kaggle_dataset
     if name and not re.fullmatch(r"[\w-]+/[\w-]{6,50}", name):
         raise InputError(
@@ -262,5 +253,4 @@ def _write_kaggle_metadata(folder, dataset):
         "title": dataset.split("/")[1],
         "licenses": [{"name": "other"}],
     }
-    text = json.dumps(metadata, indent=2) + "\n"
-    (folder / "dataset-metadata.json").write_text(text)
+    write_json(metadata, folder / "dataset-metadata.json")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 
+from ecg_keras import files
 from ecg_keras.errors import InputError
 from ecg_keras.models.regressor import parameters_by_part
 from ecg_keras.version import __version__
@@ -28,19 +29,11 @@ def check_output_dir(output_dir, shared=False):
     Raises:
         InputError: says what is there.
     """
-    output_dir = Path(output_dir)
-    if output_dir.exists() and not output_dir.is_dir():
-        raise InputError(f"{output_dir} is a file; expected a folder")
-    if not output_dir.is_dir():
-        return
-    found = sorted(path.name for path in output_dir.iterdir())
-    if shared:
-        found = [name for name in found if name in OUTPUTS]
-    if found:
-        raise InputError(
-            f"{output_dir} is not empty: it holds {', '.join(found[:5])}. "
-            "Choose another --output-dir, or go on with a run by --resume DIR"
-        )
+    files.check_output_dir(
+        output_dir,
+        names=OUTPUTS if shared else None,
+        advice="a new folder, or --resume DIR to go on with a run",
+    )
 
 
 def print_summary(rows):

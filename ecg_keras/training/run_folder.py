@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from ecg_keras.errors import InputError
-from ecg_keras.files import replacing
+from ecg_keras.files import replacing, write_csv, write_json
 
 WEIGHTS_FILE = "training.weights.h5"
 STATE_FILE = "state.json"
@@ -83,7 +83,7 @@ def save_checkpoint(model, checkpoints_dir, epochs_done, stopped, keep=1):
         partial.mkdir()
         model.save_weights(partial / WEIGHTS_FILE)
         state = {"epochs_done": epochs_done, "stopped": stopped}
-        (partial / STATE_FILE).write_text(json.dumps(state) + "\n")
+        write_json(state, partial / STATE_FILE)
     for folder in sorted(checkpoints_dir.glob("epoch_*"))[:-keep]:
         shutil.rmtree(folder)
 
@@ -97,8 +97,7 @@ def write_history(run_dir, history):
     """
     table = pd.DataFrame(history)
     table.insert(0, "epoch", range(1, len(history) + 1))
-    with replacing(Path(run_dir) / HISTORY_FILE) as partial:
-        table.to_csv(partial, index=False, na_rep="nan")
+    write_csv(table, Path(run_dir) / HISTORY_FILE, na_rep="nan")
 
 
 def read_history(run_dir, n_epochs):
@@ -115,23 +114,21 @@ def read_history(run_dir, n_epochs):
 
 
 def write_split(run_dir, training, validation):
-    with replacing(run_dir / "split.json") as partial:
-        partial.write_text(_split_text(training, validation))
+    write_json(_split_ids(training, validation), run_dir / "split.json")
 
 
 def check_split(run_dir, training, validation):
     """A resumed run has to see the records that it saw before."""
     path = run_dir / "split.json"
-    if path.read_text() != _split_text(training, validation):
+    if json.loads(path.read_text()) != _split_ids(training, validation):
         raise InputError(
             f"the records of the data folder are no longer those of {path}; "
             "a run can only be resumed on the data that it began with"
         )
 
 
-def _split_text(training, validation):
-    ids = {
+def _split_ids(training, validation):
+    return {
         "training": [record.id for record in training],
         "validation": [record.id for record in validation],
     }
-    return json.dumps(ids, indent=1) + "\n"
