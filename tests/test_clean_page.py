@@ -9,7 +9,14 @@ import pytest
 from ecg_keras.drawing.canvas import blank_page
 from ecg_keras.drawing.clean_page import Header, render_page, trace_points
 from ecg_keras.drawing.folder import RenderConfig, render_dataset
-from ecg_keras.ecg.leads import LEADS, N_LEADS, N_SAMPLES, RATE_HZ, printed_mask
+from ecg_keras.ecg.leads import (
+    LEADS,
+    N_LEADS,
+    N_SAMPLES,
+    PAGE_ROWS,
+    RATE_HZ,
+    printed_mask,
+)
 from ecg_keras.ecg.records import read_records, read_signals, read_table
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.ecg.signal_files import read_signals_file
@@ -71,6 +78,21 @@ def test_trace_points_hold_every_printed_sample_once_and_the_strip():
     )
     points = sum(len(x) for _, x, _ in traces)
     assert points == printed_mask().sum() + 1250
+
+
+@pytest.mark.parametrize("rate_hz", [250, 1025])
+def test_each_column_begins_where_the_generator_draws_it(rate_hz):
+    table = from_grid(np.zeros((12, 5000)), rate_hz)
+    for lead, x, _ in trace_points(table, rate_hz):
+        quarter = next(
+            k for row in PAGE_ROWS for k, name in enumerate(row) if name == lead
+        )
+        if len(x) == 10 * rate_hz:
+            quarter = 0  # the rhythm strip
+        assert x[0] == pytest.approx(118.1 + quarter * 2.5 * paper.PX_PER_S)
+        n = len(x) - 1
+        assert x[-1] - x[0] == pytest.approx(n / rate_hz * paper.PX_PER_S)
+        assert len(x) in (int(2.5 * rate_hz), 10 * rate_hz)
 
 
 def test_the_calibration_pulse_is_one_millivolt_high_and_ends_at_zero():

@@ -1,5 +1,7 @@
 """Pictures of pages: where their pixels lie, and that they differ."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -108,14 +110,35 @@ def test_black_and_white_scans_have_no_colour():
 
 
 def test_quarter_turns_happen_to_damaged_photos_only(page):
-    shapes = {
-        kind: {degrade(page, kind, _rng(s), (90, 120))[1] is None or
-               _quarter(degrade(page, kind, _rng(s), (90, 120))[1])
-               for s in range(12)}
+    turns = {
+        kind: {
+            _quarter(degrade(page, kind, _rng(seed), (90, 120))[1])
+            for seed in range(12)
+        }
         for kind in ("0005", "0010")
-    }  # fmt: skip
-    assert shapes["0005"] == {0}
-    assert len(shapes["0010"]) > 2
+    }
+    assert turns["0005"] == {0}
+    assert len(turns["0010"]) > 2
+
+
+def test_a_turned_photo_is_as_wide_as_the_upright_one_is_high(page):
+    shapes = {True: set(), False: set()}
+    for seed in range(12):
+        picture, page_map = degrade(page, "0010", _rng(seed))
+        shapes[_quarter(page_map) % 2 == 0].add(picture.shape[:2])
+    assert shapes[True] <= {(3024, 4032), (3000, 4000)}
+    assert shapes[False] <= {(4032, 3024), (4000, 3000)}
+
+
+def test_a_curled_sheet_before_a_camera_held_upright_is_drawn(
+    page, monkeypatch
+):
+    """Its generator was once overwritten by the shift to the middle."""
+    curled = dataclasses.replace(KINDS["0006"], curl_px=(5.0, 0.0))
+    monkeypatch.setitem(KINDS, "0006", curled)
+    _, page_map = degrade(page, "0006", _rng(3), size=(160, 120))
+    assert page_map.waves.shape == (3, 5)
+    assert 0 < np.abs(page_map.waves[:, :2]).max() <= 5
 
 
 def _quarter(page_map):

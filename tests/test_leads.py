@@ -20,11 +20,17 @@ def test_rhythm_lead_is_printed_in_full():
 
 
 @pytest.mark.parametrize("rate_hz", [250, 256, 500, 512, 1000, 1025])
-def test_quarters_tile_the_record_at_any_rate(rate_hz):
-    n_samples = 10 * rate_hz
-    edges = [leads.printed_stretch(k, n_samples) for k in leads.PAGE_ROWS[0]]
-    assert edges[0][0] == 0 and edges[-1][1] == n_samples
-    assert all(a[1] == b[0] for a, b in zip(edges, edges[1:], strict=False))
+def test_quarters_are_those_of_the_competitions_generator(rate_hz):
+    for quarter, lead in enumerate(leads.PAGE_ROWS[0]):
+        start = int(quarter * 2.5 * rate_hz)
+        expected = start, start + int(2.5 * rate_hz)
+        assert leads.printed_stretch(lead, 10 * rate_hz) == expected
+
+
+def test_two_samples_of_a_record_at_1025_hz_are_printed_nowhere():
+    # Read from files that the generator wrote.
+    edges = [leads.printed_stretch(k, 10250) for k in leads.PAGE_ROWS[0]]
+    assert edges == [(0, 2562), (2562, 5124), (5125, 7687), (7687, 10249)]
 
 
 def test_limb_leads_follow_from_two_leads():

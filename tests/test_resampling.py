@@ -21,11 +21,20 @@ def _beats(times_s):
 
 
 def _table(rate_hz):
-    """The beats as a record's table: NaN where the page prints nothing."""
-    n = 10 * rate_hz
-    table = _beats(np.arange(n) / rate_hz)
-    printed = np.isfinite(from_grid(np.zeros((N_LEADS, N_SAMPLES)), rate_hz))
-    return np.where(printed, table, np.nan)
+    """What a page of the beats says: each column begins at its own time.
+
+    As the competition's generator draws: samples from int(k x 2.5 s x rate) on
+    are printed from k x 2.5 s on.
+    """
+    table = np.full((N_LEADS, 10 * rate_hz), np.nan)
+    for index in range(N_LEADS):
+        quarter, length = index // 3, int(2.5 * rate_hz)
+        if LEADS[index] == "II":
+            quarter, length = 0, 10 * rate_hz
+        times_s = quarter * 2.5 + np.arange(length) / rate_hz
+        start = int(quarter * 2.5 * rate_hz)
+        table[index, start : start + length] = _beats(times_s)[index]
+    return table
 
 
 def _snr_db(true, found):
@@ -58,7 +67,7 @@ def test_what_is_printed_is_read_from_where_the_nan_end():
 
 def test_a_table_like_another_has_its_nan():
     table = _table(1025)
-    table[LEADS.index("aVR"), 2562] = 0.5
+    table[LEADS.index("aVR"), 5124] = 0.5
     found = from_grid(to_grid(table, 1025)[0], 1025, like=table)
     np.testing.assert_array_equal(np.isnan(found), np.isnan(table))
 

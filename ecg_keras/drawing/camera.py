@@ -49,18 +49,19 @@ def moire(image, rng, strength):
     height, width = image.shape[:2]
     period = rng.uniform(6, 30)
     angle = rng.uniform(0, np.pi)
-    bend = smooth_field(rng, height // 16 + 2, width // 16 + 2, 3)
-    bend = cv2.resize(bend, (width, height))
+    # The lens makes the fringes curved.
+    lens = smooth_field(rng, height // 16 + 2, width // 16 + 2, 3)
+    lens = cv2.resize(lens, (width, height))
     y = np.arange(height, dtype=np.float32)[:, None]
     x = np.arange(width, dtype=np.float32)[None]
     phase = (np.cos(angle) * x + np.sin(angle) * y) * (2 * np.pi / period)
-    phase = (phase + 3 * bend).astype(np.float32)
-    depth = rng.uniform(0.01, 0.02 + 0.07 * strength)
+    phase = (phase + 3 * lens).astype(np.float32)
+    contrast = rng.uniform(0.01, 0.02 + 0.07 * strength)
     for channel, lag in enumerate(rng.uniform(0, 2, 3)):
-        _, wave = cv2.polarToCart(None, phase + np.float32(lag))
+        _, fringes = cv2.polarToCart(None, phase + np.float32(lag))
         plane = np.ascontiguousarray(image[..., channel])
         image[..., channel] = cv2.multiply(
-            plane, 1 - depth + depth * wave, dtype=cv2.CV_8U
+            plane, 1 - contrast + contrast * fringes, dtype=cv2.CV_8U
         )
     return image
 

@@ -121,11 +121,14 @@ def trace_points(table_mv, rate_hz, layout=COMPETITION):
         for column, lead in enumerate(leads):
             values = table_mv[LEADS.index(lead)]
             index = np.flatnonzero(np.isfinite(values))
+            start, stop = layout.column_stretch(row, column, n_samples)
             if layout.has_strip(lead) and len(leads) > 1:
                 # Beside its strip only the part of its column is printed.
-                start, stop = layout.column_stretch(row, column, n_samples)
                 index = index[(start <= index) & (index < stop)]
-            x = layout.x_px(index / rate_hz)
+            # The first sample is printed where the column starts, though at
+            # 1025 Hz its own time may be half a sample earlier.
+            column_start_s = column * layout.column_s(row)
+            x = layout.x_px(column_start_s + (index - start) / rate_hz)
             traces.append((lead, x, layout.y_px(values[index], row)))
     return traces
 

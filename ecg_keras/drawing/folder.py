@@ -25,7 +25,7 @@ from ecg_keras.drawing.clean_page import (
     render_page,
 )
 from ecg_keras.drawing.image_types import degrade
-from ecg_keras.drawing.styles import style_of
+from ecg_keras.drawing.styles import random_style
 from ecg_keras.ecg.leads import DURATION_S
 from ecg_keras.ecg.records import ALL_TYPES, IMAGE_TYPES, write_table
 from ecg_keras.ecg.resampling import from_grid
@@ -188,7 +188,7 @@ def draw_record(config, index, signals_mv=None, kinds=None):
     amplitude = 1.0
     if config.variety != "off":
         looks = np.random.default_rng([config.seed, _STYLE, index])
-        style = style_of(looks, other_layouts=config.variety == "layouts")
+        style = random_style(looks, other_layouts=config.variety == "layouts")
         amplitude = np.exp(looks.normal(0, AMPLITUDE_SPREAD))
     if signals_mv is None:
         signals_mv = simulate(rng)
@@ -201,8 +201,7 @@ def draw_record(config, index, signals_mv=None, kinds=None):
     def pictures():
         page = render_page(table_mv, rate_hz, header, style)
         for kind in types(config) if kinds is None else kinds:
-            place = IMAGE_TYPES.index(kind)
-            seed = [config.seed, _PICTURE, index, place]
+            seed = [config.seed, _PICTURE, index, IMAGE_TYPES.index(kind)]
             yield kind, *degrade(page, kind, np.random.default_rng(seed))
 
     return rate_hz, style.layout, table_mv, pictures()

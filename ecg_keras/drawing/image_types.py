@@ -31,32 +31,34 @@ class Kind:
         wear: what befell the paper, functions of `wear` in their order.
         grey: in black and white.
         turns: whether it may be rotated by quarter turns.
+        curl_px: page px by which a photographed sheet is curled at least, and
+            how much more where it is strong.
     """
 
     medium: str
     wear: tuple = ()
     grey: bool = False
     turns: bool = False
+    curl_px: tuple = (3.0, 9.0)
 
 
 KINDS = {
     "0003": Kind("scan"),
     "0004": Kind("scan", grey=True),
     "0005": Kind("print"),
-    "0006": Kind("screen"),
+    "0006": Kind("screen", curl_px=(0.0, 0.0)),
     "0009": Kind("print", ("stained", "soaked"), turns=True),
     "0010": Kind("print", ("stained", "folded", "torn"), turns=True),
     "0011": Kind("scan", ("mouldy",)),
     "0012": Kind("scan", ("mouldy",), grey=True),
 }
-SCANS = tuple(name for name, kind in KINDS.items() if kind.medium == "scan")
 
 
 def degrade(page, image_type, rng, size=None):
     """Picture a clean page as the images of a type are.
 
     Args:
-        page: (1700, 2200, 3) uint8 RGB, as `rendering.render_page` draws it.
+        page: (1700, 2200, 3) uint8 RGB, as `clean_page.render_page` draws it.
         image_type: "0001" (nothing happens) or a name from `KINDS`.
         rng: numpy Generator; the picture is a function of its state.
         size: (H, W) px of the picture (default: as the competition's; each
@@ -72,36 +74,36 @@ def degrade(page, image_type, rng, size=None):
     page = _no_larger_than_needed(page, size)
     strength = rng.random()
     desk = rng.uniform(20, 200, 3)
-    # How a picture looks depends on its size; where it lies does not.
-    place, rng = rng.spawn(2)
+    # How a picture looks depends on its size; where the page lies does not.
+    pose_rng, rng = rng.spawn(2)
     if kind.medium == "screen":
         page = page.copy()
     else:
-        page = wear.printed(page, rng, strength)
+        page = wear.laser_printed(page, rng, strength)
     for name in kind.wear:
         more = (desk,) if name == "torn" else ()
         page = getattr(wear, name)(page, rng, strength, *more)
     take = _scan if kind.medium == "scan" else _photo
-    return take(page, kind, place, rng, strength, desk, size)
+    return take(page, kind, pose_rng, rng, strength, desk, size)
 
 
-def _scan(page, kind, place, rng, strength, desk, size):
+def _scan(page, kind, pose_rng, rng, strength, desk, size):
     """Laid on a scanner: turned a little, shifted, scaled."""
-    own = (SCAN_HEIGHT_PX, int(place.integers(*SCAN_WIDTHS_PX)))
-    scale = own[0] / PAGE_HEIGHT_PX * place.uniform(0.985, 1.012)
-    turn = np.deg2rad(np.clip(place.normal(0, 0.4 + 0.3 * strength), -2, 2))
-    stretch = 1 + place.normal(0, 0.0015)  # Paper feeds are not exact.
+    own = (SCAN_HEIGHT_PX, int(pose_rng.integers(*SCAN_WIDTHS_PX)))
+    scale = own[0] / PAGE_HEIGHT_PX * pose_rng.uniform(0.985, 1.012)
+    turn = np.deg2rad(np.clip(pose_rng.normal(0, 0.4 + 0.3 * strength), -2, 2))
+    stretch = 1 + pose_rng.normal(0, 0.0015)  # Paper feeds are not exact.
     linear = scale * np.array([
         [np.cos(turn) * stretch, -np.sin(turn)],
         [np.sin(turn) * stretch, np.cos(turn)],
     ])  # fmt: skip
     centre = np.array([PAGE_WIDTH_PX, PAGE_HEIGHT_PX]) / 2
-    shift = np.array(own[::-1]) / 2 + place.normal(0, 8, 2) - linear @ centre
+    shift = np.array(own[::-1]) / 2 + pose_rng.normal(0, 8, 2) - linear @ centre
     to_picture = np.eye(3)
     to_picture[:2] = np.column_stack([linear, shift])
-    waves = _waves(place, 1.2 * strength, 1)
+    waves = _waves(pose_rng, 1.2 * strength, 1)
     page_map = PageMap(np.linalg.inv(to_picture), waves)
-    bed = [int(v) for v in place.uniform(215, 255) * np.ones(3)]
+    bed = [int(pose_rng.uniform(215, 255))] * 3
     picture, page_map = _taken(page, page_map, own, size, bed)
     height = picture.shape[0]
     blur = rng.uniform(0.2, 0.5 + 0.5 * strength) * height / own[0]
@@ -112,28 +114,27 @@ def _scan(page, kind, place, rng, strength, desk, size):
     return camera.sensed(picture, rng, blur, noise, quality), page_map
 
 
-def _photo(page, kind, place, rng, strength, desk, size):
+def _photo(page, kind, pose_rng, rng, strength, desk, size):
     """Held before a camera: perspective, curl, light, lens."""
     screen = kind.medium == "screen"
     sizes = SCREEN_SIZES_PX if screen else PHOTO_SIZES_PX
-    own = sizes[place.integers(len(sizes))]
+    own = sizes[pose_rng.integers(len(sizes))]
     landscape = (min(own), max(own))
-    to_picture = _perspective(place, strength, *landscape)
+    to_picture = _perspective(pose_rng, strength, *landscape)
     quarter_turns = 0
     if screen and own != landscape:
         # A page on a laptop, taken upright: it fills only the middle.
         shrink = own[1] / landscape[1]
         move = (own[0] - landscape[0] * shrink) / 2
-        place = np.array([[shrink, 0, 0], [0, shrink, move], [0, 0, 1.0]])
-        to_picture = place @ to_picture
+        middle = np.array([[shrink, 0, 0], [0, shrink, move], [0, 0, 1.0]])
+        to_picture = middle @ to_picture
     elif kind.turns:
-        quarter_turns = int(place.choice(4, p=(0.55, 0.15, 0.15, 0.15)))
+        quarter_turns = int(pose_rng.choice(4, p=(0.55, 0.15, 0.15, 0.15)))
     for _ in range(quarter_turns):  # a quarter turn clockwise each
-        height = landscape[0] if own == landscape else landscape[1]
-        turn = np.array([[0, -1, height], [1, 0, 0], [0, 0, 1.0]])
+        turn = np.array([[0, -1, own[0]], [1, 0, 0], [0, 0, 1.0]])
         to_picture, own = turn @ to_picture, own[::-1]
-        landscape = own
-    waves = _waves(place, 0 if screen else 3 + 9 * strength, 3)
+    least_px, more_px = kind.curl_px
+    waves = _waves(pose_rng, least_px + more_px * strength, 3)
     page_map = PageMap(np.linalg.inv(to_picture), waves)
     border_px = 0
     if screen:

@@ -26,7 +26,7 @@ PLAIN_SHARE = 0.4
 _ROWS_TOP_PX, _ROWS_BOTTOM_PX = 450, 1690
 
 
-def style_of(rng, other_layouts=True):
+def random_style(rng, other_layouts=True):
     """Draw the look of a page.
 
     Args:
@@ -36,7 +36,7 @@ def style_of(rng, other_layouts=True):
             those with another look is, then).
 
     Returns:
-        `rendering.Style`.
+        `clean_page.Style`.
     """
     if rng.random() < PLAIN_SHARE:
         return Style(ink=float(rng.uniform(0, MAX_INK_GREY)))

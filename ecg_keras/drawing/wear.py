@@ -55,7 +55,7 @@ def blend(page, colour, cover):
         )
 
 
-def printed(page, rng, strength):
+def laser_printed(page, rng, strength):
     """The page as a printer puts it on paper: softer, paler, another red."""
     blur_px = rng.uniform(0.3, 0.5 + 0.5 * strength) * _scale(page)
     if blur_px > 0.2:

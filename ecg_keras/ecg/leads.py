@@ -41,18 +41,16 @@ def printed_stretch(lead, n_samples=N_SAMPLES):
         n_samples: samples of the whole record at its own rate.
 
     Returns:
-        (start, stop), sample indices. Where a quarter is no whole number of
-        samples (2562.5 at 1025 Hz) boundaries are rounded half up; files of
-        the competition are read where their NaN end instead.
+        (start, stop), sample indices. Both the start and the length of a
+        quarter are rounded down, as the competition's generator does: at
+        1025 Hz each has 2562 samples, and 5124 and 10249 are not printed.
+        The first one is printed where the quarter starts, even where that is
+        half a sample later.
     """
     if lead == RHYTHM_LEAD:
         return 0, n_samples
-    quarter = QUARTER_OF_LEAD[lead]
-    start, stop = (
-        (2 * n_samples * k + N_QUARTERS) // (2 * N_QUARTERS)
-        for k in (quarter, quarter + 1)
-    )
-    return start, stop
+    start = n_samples * QUARTER_OF_LEAD[lead] // N_QUARTERS
+    return start, start + n_samples // N_QUARTERS
 
 
 def printed_mask():

@@ -52,16 +52,20 @@ def to_grid(table_mv, rate_hz):
     printed = np.zeros((N_LEADS, N_SAMPLES), np.float32)
     for index, lead in enumerate(LEADS):
         start, stop = finite_stretch(table_mv[index], lead)
-        # Half up: a quarter at 1025 Hz starts half a sample off.
+        start_s = start / rate_hz
+        if start == printed_stretch(lead, n_samples)[0]:
+            # At 1025 Hz its quarter may start half a sample later.
+            start_s = printed_stretch(lead)[0] / RATE_HZ
+        stop_s = start_s + (stop - start) / rate_hz
         first, last = (
-            math.floor(edge * RATE_HZ / rate_hz + 0.5) for edge in (start, stop)
+            math.floor(edge_s * RATE_HZ + 0.5) for edge_s in (start_s, stop_s)
         )
         signals[index, first:last] = resample(
             table_mv[index, start:stop],
             rate_hz,
             RATE_HZ,
             last - first,
-            first / RATE_HZ - start / rate_hz,
+            first / RATE_HZ - start_s,
         )
         printed[index, first:last] = 1.0
     return signals, printed
@@ -74,8 +78,7 @@ def from_grid(signals_mv, rate_hz, like=None, stretch=printed_stretch):
         signals_mv: (12, 5000) mV; only what the page prints is looked at.
         rate_hz: samples a second of the table.
         like: a table (12, 10 x rate_hz) whose NaN decide what is printed.
-            Files differ by a sample where a quarter is no whole number of
-            samples; by default boundaries are those of `stretch`.
+            By default those of `stretch`.
         stretch: (lead, n_samples) -> (start, stop) that the page prints;
             `layouts.Layout.stretch` of another layout than the competition's.
 
@@ -120,10 +123,10 @@ def lead_rows(
             f"Received: shape {np.shape(signals_mv)}"
         )
     first, last = stretch(lead, N_SAMPLES)
-    if start is None:
-        start, _ = stretch(lead, round(DURATION_S * rate_hz))
+    # This sample is printed where the lead begins, see `printed_stretch`.
+    begin, _ = stretch(lead, round(DURATION_S * rate_hz))
     values = np.asarray(signals_mv)[LEADS.index(lead), first:last]
-    offset_s = start / rate_hz - first / RATE_HZ
+    offset_s = 0.0 if start is None else (start - begin) / rate_hz
     return resample(values, RATE_HZ, rate_hz, n_rows, offset_s).astype(
         np.float32
     )
@@ -189,7 +192,7 @@ def resample(values, rate_in_hz, rate_out_hz, n_out, offset_s=0.0):
     if n_grid != n_in and min(n_grid, n_in) % 2 == 0:
         # The bin at the lower Nyquist frequency stands for both signs.
         kept[n_kept - 1] *= 0.5 if n_grid > n_in else 2.0
-    wave = scipy.fft.irfft(kept, n_grid) * (n_grid / n_in)
+    shifted = scipy.fft.irfft(kept, n_grid) * (n_grid / n_in)
     times_s = first_s + np.arange(n_out) / rate_out_hz
     line = line_start + slope * rate_in_hz * times_s
-    return wave[first : first + n_out] + line
+    return shifted[first : first + n_out] + line

@@ -49,22 +49,23 @@ class Layout:
         return self.zero_mv_y_px[row] - height_px
 
     def column_stretch(self, row, column, n_samples):
-        """(start, stop), samples of 10 s of `n_samples`, rounded half up."""
+        """(start, stop), samples of 10 s of `n_samples`.
+
+        Start and length are rounded down, see `leads.printed_stretch`.
+        """
         n_columns = len(self.rows[row])
         shown = n_samples * self.row_s / DURATION_S
-        return tuple(
-            min(n_samples, int(shown * k / n_columns + 0.5))
-            for k in (column, column + 1)
-        )
+        start = int(shown * column / n_columns)
+        return start, min(n_samples, start + int(shown / n_columns))
 
     def stretch(self, lead, n_samples):
         """(start, stop), the samples of a lead that the page shows."""
-        places = [
+        columns = [
             (len(leads), row, leads.index(lead))
             for row, leads in enumerate(self.rows)
             if lead in leads
         ]
-        _, row, column = min(places)  # The strip shows most.
+        _, row, column = min(columns)  # The strip shows most.
         return self.column_stretch(row, column, n_samples)
 
     def has_strip(self, lead):

@@ -1,4 +1,7 @@
-"""Draw docs/types.png and docs/variety.png: python docs/contact_sheets.py"""
+"""Draw docs/types.png and docs/variety.png.
+
+python benchmarks/contact_sheets.py
+"""
 
 import itertools
 from pathlib import Path
@@ -8,12 +11,12 @@ import numpy as np
 
 from ecg_keras.drawing.clean_page import Header, render_page
 from ecg_keras.drawing.image_types import KINDS, degrade
-from ecg_keras.drawing.styles import style_of
+from ecg_keras.drawing.styles import random_style
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.page.layouts import COMPETITION, OTHERS
 
-DOCS = Path(__file__).parent
+DOCS = Path(__file__).parents[1] / "docs"
 CELL = (300, 400)
 COLUMNS = 5
 PAGES_OF_A_LAYOUT = 2
@@ -35,7 +38,7 @@ def main():
         if min(map(len, styled.values())) == PAGES_OF_A_LAYOUT:
             break
         rng = np.random.default_rng(seed)
-        signals, style = simulate(rng), style_of(rng)
+        signals, style = simulate(rng), random_style(rng)
         layout = style.layout
         if len(styled[layout.name]) == PAGES_OF_A_LAYOUT:
             continue
