@@ -89,7 +89,7 @@ def load(path=DEFAULT_MODEL):
     if not paths:
         raise InputError("no model was given")
     names = [str(p) for p in paths]
-    if READER in names and not Path(READER).exists():
+    if READER in names and is_packaged(READER):
         if len(names) > 1:
             raise InputError(
                 f"the model {READER} chooses between models itself; expected "
@@ -273,9 +273,14 @@ def _pixels(image, size):
     return resize(image, *size)
 
 
+def is_packaged(name):
+    """Whether a model's name means one of the package: no such file is here."""
+    return str(name) in (READER, *PRESETS) and not Path(name).exists()
+
+
 def _model_file(path):
     """The .keras file of a model given by name, as a file or a folder."""
-    if str(path) in PRESETS and not path.exists():
+    if is_packaged(path):
         return PRESETS[str(path)]
     if path.is_dir():
         for name in (RUN_FILE, EXPORT_FILE):

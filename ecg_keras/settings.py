@@ -17,9 +17,18 @@ from ecg_keras.errors import InputError
 from ecg_keras.files import write_json
 
 
-def setting(default, help, *, choices=None, metavar=None):
-    """A dataclass field with its help text and, if any, allowed values."""
-    metadata = {"help": help, "choices": choices, "metavar": metavar}
+def setting(default, help, *, choices=None, metavar=None, old_name=None):
+    """A dataclass field with its help text and, if any, allowed values.
+
+    `old_name` is what the field was called in the version before: its flag
+    works, hidden, and a saved config with it can be read.
+    """
+    metadata = {
+        "help": help,
+        "choices": choices,
+        "metavar": metavar,
+        "old_name": old_name,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -60,8 +69,11 @@ def add_flags(parser, config_class):
             options["type"] = kind
             options["choices"] = field.metadata["choices"]
             options["metavar"] = field.metadata["metavar"]
-        flag = "--" + field.name.replace("_", "-")
-        parser.add_argument(flag, **options)
+        parser.add_argument(_flag(field.name), **options)
+        old_name = field.metadata["old_name"]
+        if old_name:
+            hidden = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
+            parser.add_argument(_flag(old_name), **options | hidden)
 
 
 def from_namespace(config_class, namespace):
@@ -102,7 +114,12 @@ def load_json(config_class, path):
         raise InputError(f"{path} does not exist; expected a config") from None
     except json.JSONDecodeError as error:
         raise InputError(f"{path} is not valid JSON: {error}") from None
-    known = {field.name for field in dataclasses.fields(config_class)}
+    fields = dataclasses.fields(config_class)
+    for field in fields:
+        old_name = field.metadata.get("old_name")
+        if old_name in values:
+            values[field.name] = values.pop(old_name)
+    known = {field.name for field in fields}
     unknown = sorted(set(values) - known)
     if unknown:
         raise InputError(
@@ -128,6 +145,10 @@ def run_command(main):
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _flag(name):
+    return "--" + name.replace("_", "-")
 
 
 def _without_none(hint):

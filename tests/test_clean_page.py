@@ -236,7 +236,7 @@ def test_a_wrong_signals_file_is_refused_by_name(tmp_path, changes, message):
     "changes, message",
     [
         ({"records": 0}, "--records .* 1 or more.*0"),
-        ({"fs": (5,)}, r"--fs of 50 Hz or more.*\[5\]"),
+        ({"rate_hz": (5,)}, r"--rate-hz of 50 or more.*\[5\]"),
         ({"output_dir": None}, "--output-dir is missing"),
         ({"signals": "nowhere.npz"}, "nowhere.npz does not exist"),
     ],

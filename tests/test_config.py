@@ -24,6 +24,7 @@ class Config:
     loud: bool = setting(True, "say more")
     limit: int | None = setting(None, "at most")
     kind: str = setting("x", "one of two", choices=("x", "y"))
+    height_mm: int = setting(2, "a height", old_name="tall")
 
 
 def test_flags_are_made_from_the_fields():
@@ -46,6 +47,19 @@ def test_a_config_survives_its_file(tmp_path):
     config = Config(limit=3, size=(8, 9))
     save_json(config, tmp_path / "config.json")
     assert load_json(Config, tmp_path / "config.json") == config
+
+
+def test_an_old_name_works_as_a_flag_and_in_a_file_and_is_not_shown(
+    tmp_path, capsys
+):
+    assert parse_flags(Config, "", ["--tall", "5"]).height_mm == 5
+    assert parse_flags(Config, "", ["--height-mm", "4"]).height_mm == 4
+    (tmp_path / "c.json").write_text('{"tall": 7}')
+    assert load_json(Config, tmp_path / "c.json") == Config(height_mm=7)
+    with pytest.raises(SystemExit):
+        parse_flags(Config, "", ["--help"])
+    said = capsys.readouterr().out
+    assert "--height-mm" in said and "tall" not in said
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_unpacking_gives_the_same_records(built, source, tmp_path):
 
 
 def test_pages_are_drawn_on_the_fly(tmp_path):
-    render = RenderConfig(records=2, types=("0001", "0004"), seed=3)
+    render = RenderConfig(records=2, images=("0001", "0004"), seed=3)
     config = PagesConfig(name="two", render=render)
     builder = Builder(data_dir=tmp_path, config=config)
     builder.download_and_prepare()

@@ -1,5 +1,6 @@
 """The `digitize` command: files for each image, and every bad image."""
 
+import dataclasses
 import os
 
 import numpy as np
@@ -9,8 +10,9 @@ from PIL import Image
 
 from ecg_keras.commands.digitize import DigitizeConfig, digitize
 from ecg_keras.ecg.leads import LEADS, printed_mask
+from ecg_keras.ecg.signal_files import deviations_table, signals_table
 from ecg_keras.errors import InputError
-from ecg_keras.predictor import load
+from ecg_keras.predictor import Predictor, load
 from tests.models import build_tiny
 
 
@@ -69,6 +71,45 @@ def test_parquet_wfdb_and_another_rate(model, page, tmp_path):
         record.p_signal, table[list(LEADS)].to_numpy(), atol=6e-4
     )
     assert not (tmp_path / "out" / "page.csv").exists()
+
+
+@pytest.mark.parametrize("rate_hz", [250, 500, 512, 1000, 1025])
+def test_deviations_lie_between_the_models_own_at_any_rate(rate_hz):
+    """They jump where a trace becomes unclear, which must not ring below 0."""
+    rng = np.random.default_rng(0)
+    std_mv = np.where(rng.random((12, 5000)) < 0.01, 1.0, 0.006)
+    std_mv[:, 2000:] = 1.0
+    table = deviations_table(std_mv, rate_hz)
+    assert list(table) == [f"std_mv_{lead}" for lead in LEADS]
+    assert len(table) == 10 * rate_hz
+    printed = table.notna().to_numpy()
+    signals = signals_table(std_mv, rate_hz)[list(LEADS)]
+    np.testing.assert_array_equal(printed, signals.notna().to_numpy())
+    found = table.to_numpy()[printed]
+    assert found.min() == np.float32(0.006) and found.max() == 1
+    row = rate_hz // 5  # 0.2 s, where both grids have a sample
+    np.testing.assert_allclose(table["std_mv_II"][row], std_mv[1, 100])
+
+
+def test_std_adds_a_column_for_each_lead(model, page, tmp_path, monkeypatch):
+    read = Predictor.read
+    monkeypatch.setattr(
+        Predictor,
+        "read",
+        lambda self, images: dataclasses.replace(
+            read(self, images), std_mv=np.full((1, 12, 5000), 0.25)
+        ),
+    )
+    digitize(
+        _config(model, [page], tmp_path, std=True, rate_hz=250, picture=False)
+    )
+    table = pd.read_csv(tmp_path / "out" / "page.csv")
+    names = [f"std_mv_{lead}" for lead in LEADS]
+    assert list(table) == ["time_s", *LEADS, *names]
+    np.testing.assert_array_equal(
+        table[names].isna(), table[list(LEADS)].isna()
+    )
+    assert set(np.unique(table[names].stack().dropna())) == {0.25}
 
 
 def test_images_of_one_record_are_averaged(model, page, tmp_path):

@@ -58,7 +58,7 @@ def _config(file, folder, **changes):
         "model": (file,),
         "data_dir": str(folder),
         "output": str(folder / "submission.csv"),
-        "batch_size": 2,
+        "records_per_part": 2,
     }
     return SubmitConfig(**{**settings, **changes})
 
@@ -134,11 +134,40 @@ def test_a_killed_submit_goes_on_to_the_same_file(model, folder, monkeypatch):
         lambda *args: calls.append(args) or write(*args),
     )
     with pytest.raises(InputError, match="begun with other settings"):
-        submit(_config(model, folder, output=str(killed), batch_size=3))
+        submit(_config(model, folder, output=str(killed), records_per_part=3))
     submit(_config(model, folder, output=str(killed)))
     assert len(calls) == 1
     assert killed.read_bytes() == whole
     assert not parts.exists()
+
+
+def test_a_killed_submit_goes_on_from_another_working_directory(
+    model, folder, tmp_path, monkeypatch
+):
+    """The packaged model's name is no path."""
+    from ecg_keras.predictor import load
+
+    one = load(model)
+    monkeypatch.setattr(submitting, "load", lambda path: one)
+    write, done = submitting._write_part, []
+
+    def killed(*args):
+        if done:
+            raise KeyboardInterrupt
+        done.append(write(*args))
+
+    monkeypatch.setattr(submitting, "_write_part", killed)
+    config = SubmitConfig(
+        data_dir=str(folder), output=str(folder / "s.csv"), records_per_part=2
+    )
+    with pytest.raises(KeyboardInterrupt):
+        submit(config)
+    monkeypatch.setattr(submitting, "_write_part", write)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert submit(config) == {}
+    with open(folder / "s.csv") as stream:
+        assert len(list(stream)) == 1 + len(_solution(folder))
 
 
 def test_an_image_that_cannot_be_read_fails_or_becomes_a_baseline(

@@ -26,7 +26,7 @@ def test_the_tracers_networks_train_to_a_whole_tracer(tmp_path, name):
     parts = NETWORKS[-2:] if preset == "tracer" else NETWORKS
     pages_dir = tmp_path / "pages"
     render_dataset(
-        RenderConfig(str(pages_dir), 2, types=("0001", "0004"), maps=True)
+        RenderConfig(str(pages_dir), 2, images=("0001", "0004"), maps=True)
     )
     config = TrainConfig(
         data_dir=str(pages_dir),

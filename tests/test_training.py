@@ -98,7 +98,7 @@ def test_val_snr_and_score_are_those_of_the_saved_model(config):
 def test_eight_records_are_learnt_to_more_than_20_db(
     config, tmp_path, tiny_encoder
 ):
-    render_dataset(RenderConfig(str(tmp_path / "pages"), 8, fs=(250,)))
+    render_dataset(RenderConfig(str(tmp_path / "pages"), 8, rate_hz=(250,)))
     records = read_records(tmp_path / "pages")
     pages = load_pages(records, (64, 96), config.cache_dir)
     keras.utils.set_random_seed(0)

@@ -7,9 +7,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ecg_keras.ecg.leads import RATE_HZ
+from ecg_keras.ecg.leads import RATE_HZ, printed_mask
 from ecg_keras.ecg.plotting import plot_signals
-from ecg_keras.ecg.signal_files import FORMATS, signals_table, write_signals
+from ecg_keras.ecg.signal_files import (
+    FORMATS,
+    deviations_table,
+    signals_table,
+    write_signals,
+)
 from ecg_keras.errors import InputError
 from ecg_keras.files import check_output_dir
 from ecg_keras.page.images import read_image
@@ -17,7 +22,6 @@ from ecg_keras.predictor import DEFAULT_MODEL, load, refusal
 from ecg_keras.settings import positional, setting
 
 BATCH_SIZE = 8
-STD_PREFIX = "std_mv_"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,12 +139,11 @@ def _write(output_dir, name, image, signals_mv, std_mv, config):
         raise InputError(f"{name}: the model's answer is not finite")
     table = signals_table(signals_mv, config.rate_hz)
     if std_mv is not None:
-        std = signals_table(std_mv, config.rate_hz).iloc[:, 1:]
-        table = table.join(std.add_prefix(STD_PREFIX))
+        table = table.join(deviations_table(std_mv, config.rate_hz))
     if config.picture:
         plot_signals(
             output_dir / f"{stem}.png",
-            signals_table(signals_mv).to_numpy()[:, 1:].T,
+            np.where(printed_mask() > 0, signals_mv, np.nan),
             title=stem,
             image=image,
         )

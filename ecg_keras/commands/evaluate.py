@@ -25,6 +25,7 @@ from ecg_keras.settings import setting
 ALL_IMAGES = "all images"
 AVERAGED = "averaged"
 NO_MODEL = "none"
+MODEL, READ_ONLY = "model", "read images only"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +62,9 @@ def evaluate(config):
     """Print the competition's score by image type and lead, with baselines.
 
     Baselines: zeros, and the mean signal of all other records of the folder.
-    The score of one lead is that of pages which had only this lead.
+    An image that the model refuses counts as zeros; the shares of images that
+    it read and refused, and the score of those that it read, stand beside. The
+    score of one lead is that of pages which had only this lead.
 
     Args:
         config: an `EvaluateConfig`.
@@ -71,7 +74,7 @@ def evaluate(config):
         for each method and, for the model, each lead; dB.
 
     Raises:
-        InputError: see `read_records` and `inference.load`.
+        InputError: see `read_records` and `predictor.load`.
     """
     data_dir = find_data_dir(config.data_dir)
     if data_dir is None:
@@ -84,43 +87,37 @@ def evaluate(config):
         model = load(config.model)
 
     signals_mv = np.stack([read_signals(record)[0] for record in records])
-    mean_of_others = _mean_of_others(signals_mv)
-    powers = {"zeros": {}, "mean of others": {}}
-    if model:
-        powers["model"] = {}
-    for index, record in enumerate(tqdm(records, "scoring")):
-        table_mv = read_table(record.signals_path, record.n_samples)
-        found = {
-            "zeros": {"": np.zeros((N_LEADS, N_SAMPLES))},
-            "mean of others": {"": mean_of_others[index]},
-        }
-        if model:
-            paths = list(record.image_paths.values())
-            predicted = model.read(paths).signals_mv
-            found["model"] = dict(
-                zip(record.image_paths, predicted, strict=True)
-            )
-            if config.average_images:
-                found["model"] = {AVERAGED: predicted.mean(axis=0)}
-        for method, by_type in found.items():
-            for kind, signals in by_type.items():
-                pair = lead_powers(
-                    table_mv,
-                    from_grid(signals, record.rate_hz, like=table_mv),
-                    record.rate_hz,
-                )
-                kinds = list(record.image_paths)
-                if config.average_images:
-                    kinds = [AVERAGED]
-                for shown in [kind] if kind else kinds:
-                    powers[method].setdefault(shown, []).append(pair)
-    table = _table(powers, config.cap)
+    means_mv = _mean_of_others(signals_mv)
+    pages = []
+    for record, mean_mv in zip(tqdm(records, "scoring"), means_mv, strict=True):
+        pages += _score_record(record, mean_mv, model, config.average_images)
+    table = _table(pages, config.cap)
     print(table.to_string(float_format="%.2f"))
+    if model:
+        print(
+            f"read, refused: shares of the images. {MODEL} and the leads: a "
+            f"refused image counts as zeros. {READ_ONLY}: without those."
+        )
     for record_id, message in bad.items():
         print(f"left out {record_id}: {message}")
     if config.output:
         write_csv(table, config.output, index=True)
     return table
+
+
+@dataclasses.dataclass(frozen=True)
+class _Page:
+    """What is scored: an image, or all images of a record averaged.
+
+    Attributes:
+        kind: image type, or `AVERAGED`.
+        refused: whether the model refused it.
+        powers: method -> (signal, noise), each (12,) mV^2: `lead_powers`.
+    """
+
+    kind: str
+    refused: bool
+    powers: dict
 
 
 def _chosen(records, config):
@@ -145,22 +142,57 @@ def _mean_of_others(signals_mv):
     return (total - signals_mv) / max(len(signals_mv) - 1, 1)
 
 
-def _table(powers, cap):
-    """Scores in dB from (signal, noise) powers (12,) of each image."""
+def _score_record(record, mean_mv, model, average):
+    """`_Page` of each image of a record, or of what all of them give."""
+    table_mv = read_table(record.signals_path, record.n_samples)
+
+    def powers(signals_mv):
+        found_mv = from_grid(signals_mv, record.rate_hz, like=table_mv)
+        return lead_powers(table_mv, found_mv, record.rate_hz)
+
+    zeros = powers(np.zeros((N_LEADS, N_SAMPLES)))
+    baselines = {"zeros": zeros, "mean of others": powers(mean_mv)}
+    kinds = [AVERAGED] if average else list(record.image_paths)
+    if model is None:
+        return [_Page(kind, False, baselines) for kind in kinds]
+    reading = model.read(list(record.image_paths.values()))
+    signals_mv, refused = reading.signals_mv, reading.refused
+    if average:
+        kept = signals_mv[~refused]
+        refused = [not len(kept)]
+        signals_mv = [kept.mean(axis=0) if len(kept) else None]
+    pages = []
+    for kind, found_mv, no in zip(kinds, signals_mv, refused, strict=True):
+        answer = {MODEL: zeros if no else powers(found_mv)}
+        pages.append(_Page(kind, bool(no), baselines | answer))
+    return pages
+
+
+def _table(pages, cap):
+    """A row of scores in dB for each image type, and one for all images."""
+    kinds = list(dict.fromkeys(page.kind for page in pages))
+    chosen = {kind: [p for p in pages if p.kind == kind] for kind in kinds}
     rows = {}
-    for method, by_type in powers.items():
-        everything = [pair for pairs in by_type.values() for pair in pairs]
-        for kind, pairs in [*by_type.items(), (ALL_IMAGES, everything)]:
-            signal, noise = np.swapaxes(np.array(pairs), 0, 1)
-            row = rows.setdefault(kind, {"images": len(pairs)})
-            row[method] = _score(signal.sum(1), noise.sum(1), cap)
-            if method == "model":
-                for index, lead in enumerate(LEADS):
-                    row[lead] = _score(signal[:, index], noise[:, index], cap)
+    for kind, some in [*chosen.items(), (ALL_IMAGES, pages)]:
+        row = {"images": len(some)}
+        if MODEL in some[0].powers:
+            refused = np.mean([page.refused for page in some])
+            row |= {"read": 1 - refused, "refused": refused}
+        for method in some[0].powers:
+            row[method] = _score(some, method, cap)
+        if MODEL in some[0].powers:
+            read = [page for page in some if not page.refused]
+            row[READ_ONLY] = _score(read, MODEL, cap)
+            for index, lead in enumerate(LEADS):
+                row[lead] = _score(some, MODEL, cap, index)
+        rows[kind] = row
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _score(signal, noise, cap):
-    return score_db(
-        [capped_ratio(s, n, cap) for s, n in zip(signal, noise, strict=True)]
-    )
+def _score(pages, method, cap, leads=slice(None)):
+    """dB of a method on some pages, NaN without a page."""
+    ratios = []
+    for page in pages:
+        signal, noise = (np.sum(x[leads]) for x in page.powers[method])
+        ratios.append(capped_ratio(signal, noise, cap))
+    return score_db(ratios) if ratios else np.nan

@@ -28,8 +28,9 @@ from ecg_keras.ecg.submission import (
 from ecg_keras.errors import InputError
 from ecg_keras.files import replacing, write_json
 from ecg_keras.page.images import read_image
-from ecg_keras.predictor import DEFAULT_MODEL, load, refusal
+from ecg_keras.predictor import DEFAULT_MODEL, is_packaged, load, refusal
 from ecg_keras.settings import setting
+from ecg_keras.version import __version__
 
 SUFFIXES = (".csv", ".parquet")
 
@@ -49,7 +50,12 @@ class SubmitConfig:
         None, "folder in the competition's layout (default: as train.py)"
     )
     output: str = setting("submission.csv", "file to write, .csv or .parquet")
-    batch_size: int = setting(8, "records between two parts on disk")
+    records_per_part: int = setting(
+        8,
+        "records in a part: a command that was killed goes on after the parts "
+        "that are on disk",
+        old_name="batch_size",
+    )
     on_error: str = setting(
         "fail",
         "an image that cannot be read: fail, or write a baseline of 0 mV "
@@ -80,10 +86,10 @@ def submit(config):
     parts_dir = output.with_name(output.name + ".parts")
     _open_parts(parts_dir, config, data_dir, table)
     predictor = None
-    starts = range(0, len(records), config.batch_size)
+    starts = range(0, len(records), config.records_per_part)
     with tqdm(total=len(records), desc="digitizing") as bar:
         for number, start in enumerate(starts):
-            batch = records[start : start + config.batch_size]
+            batch = records[start : start + config.records_per_part]
             part = parts_dir / f"{number:06d}.json"
             if not part.exists():
                 predictor = predictor or load(config.model)
@@ -109,9 +115,10 @@ def _check(config):
         )
     if output.exists():
         raise InputError(f"{output} exists; give another --output")
-    if config.batch_size < 1:
+    if config.records_per_part < 1:
         raise InputError(
-            f"expected --batch-size of 1 or more. Received: {config.batch_size}"
+            "expected --records-per-part of 1 or more. Received: "
+            f"{config.records_per_part}"
         )
     data_dir = find_data_dir(config.data_dir)
     if data_dir is None or not data_dir.is_dir():
@@ -124,12 +131,15 @@ def _check(config):
 def _open_parts(parts_dir, config, data_dir, table):
     """Make the folder of parts, or check that it was made for this command."""
     digest = hashlib.sha256(table.to_csv().encode()).hexdigest()
-    models = [str(Path(path).resolve()) for path in config.model]
     wanted = {
-        "model": models,
+        "ecg_keras": __version__,
+        "model": [
+            path if is_packaged(path) else str(Path(path).resolve())
+            for path in config.model
+        ],
         "data_dir": str(data_dir.resolve()),
         "test_csv": digest,
-        "batch_size": config.batch_size,
+        "records_per_part": config.records_per_part,
         "on_error": config.on_error,
     }
     path = parts_dir / "settings"

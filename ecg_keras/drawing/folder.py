@@ -61,11 +61,17 @@ class RenderConfig:
         "npz file with ids, leads, and signals_uv or signals_mv at 500 Hz "
         "(default: simulated signals)",
     )
-    fs: tuple[int, ...] = setting(
-        RATES_HZ, "rates in Hz; each record has one of them", metavar="HZ"
+    rate_hz: tuple[int, ...] = setting(
+        RATES_HZ,
+        "samples a second of the tables; each record has one of these rates",
+        metavar="HZ",
+        old_name="fs",
     )
-    types: tuple[str, ...] = setting(
-        ("0001",), "image types to draw, or all", metavar="TYPE"
+    images: tuple[str, ...] = setting(
+        ("0001",),
+        "image types to draw, or all",
+        metavar="TYPE",
+        old_name="types",
     )
     variety: str = setting(
         "off",
@@ -136,15 +142,15 @@ def _check(config):
         raise InputError(
             f"expected --records of 1 or more. Received: {config.records}"
         )
-    unknown = set(config.types) - {*IMAGE_TYPES, ALL_TYPES}
-    if unknown or not config.types:
+    unknown = set(config.images) - {*IMAGE_TYPES, ALL_TYPES}
+    if unknown or not config.images:
         raise InputError(
-            f"expected --types from {[*IMAGE_TYPES, ALL_TYPES]}. Received: "
-            f"{sorted(config.types)}"
+            f"expected --images from {[*IMAGE_TYPES, ALL_TYPES]}. Received: "
+            f"{sorted(config.images)}"
         )
-    slow = [rate for rate in config.fs if rate < 50]
-    if slow or not config.fs:
-        raise InputError(f"expected --fs of 50 Hz or more. Received: {slow}")
+    slow = [rate for rate in config.rate_hz if rate < 50]
+    if slow or not config.rate_hz:
+        raise InputError(f"expected --rate-hz of 50 or more. Received: {slow}")
     if _is_unfinished(config):
         return Path(config.output_dir)
     return check_output_dir(config.output_dir)
@@ -183,7 +189,7 @@ def draw_record(config, index, signals_mv=None, kinds=None):
         asked for.
     """
     rng = np.random.default_rng([config.seed, _RECORD, index])
-    rate_hz = int(rng.choice(config.fs))
+    rate_hz = int(rng.choice(config.rate_hz))
     style = Style(ink=float(rng.uniform(0, MAX_INK_GREY)))
     amplitude = 1.0
     if config.variety != "off":
@@ -233,7 +239,7 @@ def _write_record(job):
 
 def types(config):
     """The image types that a `RenderConfig` asks for."""
-    return IMAGE_TYPES if ALL_TYPES in config.types else config.types
+    return IMAGE_TYPES if ALL_TYPES in config.images else config.images
 
 
 def _write_png(path, picture):

@@ -6,13 +6,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ecg_keras.ecg.leads import LEADS, N_LEADS, N_SAMPLES, RATE_HZ
+from ecg_keras.ecg.leads import (
+    DURATION_S,
+    LEADS,
+    N_LEADS,
+    N_SAMPLES,
+    RATE_HZ,
+    printed_stretch,
+)
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.errors import InputError
 from ecg_keras.files import replacing, write_csv
 
 FORMATS = ("csv", "parquet", "wfdb")
 TIME_COLUMN = "time_s"
+STD_PREFIX = "std_mv_"
 # WFDB: 1 uV a step, in 32 bits.
 WFDB_GAIN_PER_MV = 1000
 
@@ -79,6 +87,35 @@ def signals_table(signals_mv, rate_hz=RATE_HZ):
     table = pd.DataFrame(table_mv.T, columns=LEADS)
     table.insert(0, TIME_COLUMN, np.arange(len(table)) / rate_hz)
     return table
+
+
+def deviations_table(std_mv, rate_hz=RATE_HZ):
+    """Standard deviations of samples as a table, beside `signals_table`.
+
+    Between samples of the 500 Hz grid a deviation is interpolated linearly:
+    it jumps where a trace becomes unclear, and band-limited resampling would
+    swing below zero there.
+
+    Args:
+        std_mv: (12, 5000) mV on the 500 Hz grid, 0 or more.
+        rate_hz: samples a second of the table.
+
+    Returns:
+        DataFrame with 10 x rate_hz rows and the columns std_mv_I to std_mv_V6;
+        mV, NaN where the page prints nothing.
+    """
+    n_samples = round(DURATION_S * rate_hz)
+    table_mv = np.full((N_LEADS, n_samples), np.nan, np.float32)
+    for index, lead in enumerate(LEADS):
+        start, stop = printed_stretch(lead, n_samples)
+        first, last = printed_stretch(lead, N_SAMPLES)
+        table_mv[index, start:stop] = np.interp(
+            np.arange(start, stop) / rate_hz,
+            np.arange(first, last) / RATE_HZ,
+            std_mv[index, first:last],
+        )
+    columns = [STD_PREFIX + lead for lead in LEADS]
+    return pd.DataFrame(table_mv.T, columns=columns)
 
 
 def write_signals(path, table, file_format):

@@ -78,12 +78,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         PagesConfig(
             name="rendered",
             description="100 simulated records, all types of images.",
-            render=RenderConfig(records=100, types=(ALL_TYPES,)),
+            render=RenderConfig(records=100, images=(ALL_TYPES,)),
         ),
         PagesConfig(
             name="rendered_beam",
             description="100 simulated records, drawn by Apache Beam.",
-            render=RenderConfig(records=100, types=(ALL_TYPES,)),
+            render=RenderConfig(records=100, images=(ALL_TYPES,)),
             beam=True,
         ),
     ]
