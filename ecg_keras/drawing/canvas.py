@@ -64,6 +64,42 @@ class Canvas:
         """Write text; its base line starts at x, y."""
         self._renderer.draw_text(self._pen(ink), x_px, y_px, text, font, 0)
 
+    def text_size(self, text, font=FONT):
+        """Width and height above the base line of text, in px."""
+        width, height, below = self._renderer.get_text_width_height_descent(
+            text, font, False
+        )
+        return width, height - below
+
+    def stroke_text(self, x_px, y_px, text, face, size_px, width, ink, centred):
+        """Write text in one of OpenCV's stroke fonts.
+
+        Args:
+            x_px, y_px: start of its base line, or its middle if `centred`.
+            text: ASCII only.
+            face: `cv2.FONT_HERSHEY_SIMPLEX` or another.
+            size_px: height of an em square; capitals are 0.7 of it high.
+            width: of the strokes, relative to a fine pen.
+            ink: grey or RGB, 0 (black) to 1.
+            centred: see above.
+        """
+        scale = cv2.getFontScaleFromHeight(face, max(2, round(0.7 * size_px)))
+        thick = max(1, round(width * size_px / 20))
+        (across, above), _ = cv2.getTextSize(text, face, scale, thick)
+        if centred:
+            x_px, y_px = x_px - across / 2, y_px + above / 2
+        rgb = ink if isinstance(ink, tuple) else (ink,) * 3
+        cv2.putText(
+            self._pixels,
+            text,
+            (round(x_px), round(y_px)),
+            face,
+            scale,
+            (*(round(255 * v) for v in rgb), 255),
+            thick,
+            cv2.LINE_AA,
+        )
+
     def image(self):
         """The page as it is now, (H, W, 3) uint8."""
         return cv2.cvtColor(self._pixels, cv2.COLOR_RGBA2RGB)
