@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.test_submitting import write_test_set
+from tests.test_submit import write_test_set
 
 ROOT = Path(__file__).parents[1]
 FLAGS = (
