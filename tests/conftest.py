@@ -23,13 +23,13 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path not in slow)
 
 
-@pytest.fixture
-def tiny_encoder(monkeypatch):
-    """Adds the encoder "tiny" for the length of a test."""
+@pytest.fixture(scope="session")
+def tiny_encoder():
+    """Adds the encoder "tiny" for the rest of the session."""
     from ecg_keras.models.backbone import ENCODERS
     from tests.tiny import TINY_ENCODER
 
-    monkeypatch.setitem(ENCODERS, "tiny", TINY_ENCODER)
+    ENCODERS["tiny"] = TINY_ENCODER
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +41,14 @@ def seven_records(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def config(seven_records, tiny_encoder, tmp_path):
+def tiny_config(data_dir, folder):
     """A training of seven records, three steps an epoch."""
     from ecg_keras.training.config import TrainConfig
 
     return TrainConfig(
-        data_dir=str(seven_records),
-        output_dir=str(tmp_path / "run"),
-        cache_dir=str(tmp_path / "cache"),
+        data_dir=str(data_dir),
+        output_dir=str(folder / "run"),
+        cache_dir=str(folder / "cache"),
         encoder="tiny",
         weights="none",
         image_size=(32, 48),
@@ -59,3 +58,8 @@ def config(seven_records, tiny_encoder, tmp_path):
         epochs=3,
         precision="float32",
     )
+
+
+@pytest.fixture
+def config(seven_records, tiny_encoder, tmp_path):
+    return tiny_config(seven_records, tmp_path)

@@ -21,19 +21,23 @@ def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("backends")
     model = build_tiny()
     model.save(folder / "model.keras")
-    found = {}
-    for backend in BACKENDS:
-        output = folder / f"{backend}.npz"
-        done = subprocess.run(
+    processes = {
+        backend: subprocess.Popen(
             [sys.executable, "-m", "tests.backend_run",
-             folder / "model.keras", output],
+             folder / "model.keras", folder / f"{backend}.npz"],
             env={**os.environ, "KERAS_BACKEND": backend},
             cwd=Path(__file__).parents[1],
-            capture_output=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        found[backend] = dict(np.load(output))
+        )
+        for backend in BACKENDS
+    }  # fmt: skip
+    found = {}
+    for backend, process in processes.items():
+        _, said = process.communicate()
+        assert process.returncode == 0, said
+        found[backend] = dict(np.load(folder / f"{backend}.npz"))
     return found
 
 

@@ -11,12 +11,21 @@ import pytest
 from ecg_keras.predictor import load
 from ecg_keras.training import loop
 from ecg_keras.training.config import TrainConfig
+from tests.conftest import tiny_config
 from tests.elsewhere import start_elsewhere, train_elsewhere
 
 pytestmark = pytest.mark.filterwarnings(
     # TensorFlow's own use of NumPy.
     "ignore::DeprecationWarning",
 )
+
+
+@pytest.fixture(scope="module")
+def one_device(seven_records, tiny_encoder, tmp_path_factory):
+    """A run on one device: its config and its folder."""
+    config = tiny_config(seven_records, tmp_path_factory.mktemp("one"))
+    config = dataclasses.replace(config, augment=False, dropout=0.0, epochs=2)
+    return config, loop.train(config)
 
 
 def _on_forced_devices(n_devices, config, tmp_path):
@@ -31,9 +40,8 @@ def _on_forced_devices(n_devices, config, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_devices_train_as_one_does(config, tmp_path):
-    config = dataclasses.replace(config, augment=False, dropout=0.0, epochs=2)
-    one = loop.train(config)
+def test_two_devices_train_as_one_does(one_device, tmp_path):
+    config, one = one_device
     two = dataclasses.replace(config, output_dir=str(tmp_path / "two"))
     said = _on_forced_devices(2, two, tmp_path)
     assert "cpu:0, cpu:1, 1 images each" in said
@@ -44,10 +52,9 @@ def test_two_devices_train_as_one_does(config, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_head_split_over_devices_trains_as_a_whole_one(config, tmp_path):
+def test_a_head_split_over_devices_trains_as_a_whole_one(one_device, tmp_path):
     """Four devices: the batch over two, the head over two."""
-    config = dataclasses.replace(config, augment=False, dropout=0.0, epochs=2)
-    one = loop.train(config)
+    config, one = one_device
     split = dataclasses.replace(
         config, output_dir=str(tmp_path / "split"), model_parallel=2
     )
@@ -91,9 +98,8 @@ def _together(config, config_file):
 
 
 @pytest.mark.slow
-def test_two_processes_train_and_go_on_as_one_does(config, tmp_path):
-    config = dataclasses.replace(config, augment=False, dropout=0.0, epochs=2)
-    one = loop.train(config)
+def test_two_processes_train_and_go_on_as_one_does(one_device, tmp_path):
+    config, one = one_device
     run_dir = tmp_path / "two"
     begun = dataclasses.replace(config, output_dir=str(run_dir), epochs=1)
     first, second = _together(begun, tmp_path / "begun.json")
