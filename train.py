@@ -8,16 +8,16 @@ a small demo. KERAS_BACKEND chooses jax (the default), torch or tensorflow.
 
 import sys
 
-from ecg_keras.settings import parse_flags, run_command
-from ecg_keras.training.config import TrainConfig
+from ecg_keras.settings import run_command
+from ecg_keras.training.config import parse_train_flags
 
 
 def main():
-    config = parse_flags(TrainConfig, __doc__)
-    # After the flags: --help answers at once.
+    config, given = parse_train_flags(__doc__)
+    # After the flags: --help answers without Keras.
     from ecg_keras.training.loop import train
 
-    train(config)
+    train(config, given)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,8 @@ def counted(config):
     """(products, activations, weights) of the regressor for one image."""
     import keras
 
-    from ecg_keras.models.regressor import HEAD_UNITS, build_regressor
+    from ecg_keras.models.architectures import HEAD_UNITS
+    from ecg_keras.models.regressor import build_regressor
 
     # The encoder is counted from its layers, the head by hand: its weights
     # would fill a GB.

@@ -17,17 +17,21 @@ from ecg_keras.errors import InputError
 from ecg_keras.files import write_json
 
 
-def setting(default, help, *, choices=None, metavar=None, old_name=None):
+def setting(
+    default, help, *, choices=None, metavar=None, old_name=None, used_by=None
+):
     """A dataclass field with its help text and, if any, allowed values.
 
     `old_name` is what the field was called in the version before: its flag
-    works, hidden, and a saved config with it can be read.
+    works, hidden, and a saved config with it can be read. `used_by` names the
+    variants of a command that use the field; None: all.
     """
     metadata = {
         "help": help,
         "choices": choices,
         "metavar": metavar,
         "old_name": old_name,
+        "used_by": used_by,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -38,11 +42,28 @@ def positional(help, *, metavar=None):
     return dataclasses.field(default=(), metadata=metadata)
 
 
-def add_flags(parser, config_class):
+def flag_name(field_name):
+    """`image_size` -> `--image-size`."""
+    return "--" + field_name.replace("_", "-")
+
+
+def is_used(field, variant):
+    """Whether a variant of a command uses a field; see `setting`."""
+    used_by = field.metadata.get("used_by")
+    return variant is None or used_by is None or variant in used_by
+
+
+def add_flags(parser, config_class, variant=None):
     """Add one flag for each field of a config dataclass to an argparse parser.
 
     `image_size` becomes `--image-size`; a bool becomes `--x / --no-x`; a
-    `tuple[int, int]` takes two values, a `tuple[int, ...]` one or more.
+    `tuple[int, int]` takes two values, a `tuple[int, ...]` one or more. The
+    namespace that the parser returns has the fields that were given.
+
+    Args:
+        parser: argparse.ArgumentParser.
+        config_class: the dataclass.
+        variant: of the command; --help leaves out what it does not use.
     """
     hints = typing.get_type_hints(config_class)
     for field in dataclasses.fields(config_class):
@@ -57,8 +78,9 @@ def add_flags(parser, config_class):
                 help=field.metadata["help"],
             )
             continue
-        options = {"default": field.default, "dest": field.name}
-        options["help"] = _help(field)
+        options = {"default": argparse.SUPPRESS, "dest": field.name}
+        shown = is_used(field, variant)
+        options["help"] = _help(field) if shown else argparse.SUPPRESS
         if kind is bool:
             options["action"] = argparse.BooleanOptionalAction
         else:
@@ -69,30 +91,42 @@ def add_flags(parser, config_class):
             options["type"] = kind
             options["choices"] = field.metadata["choices"]
             options["metavar"] = field.metadata["metavar"]
-        parser.add_argument(_flag(field.name), **options)
+        parser.add_argument(flag_name(field.name), **options)
         old_name = field.metadata["old_name"]
         if old_name:
-            hidden = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
-            parser.add_argument(_flag(old_name), **options | hidden)
+            options["help"] = argparse.SUPPRESS
+            parser.add_argument(flag_name(old_name), **options)
 
 
 def from_namespace(config_class, namespace):
-    """Build a config from parsed flags; lists become tuples."""
-    values = {}
-    for field in dataclasses.fields(config_class):
-        value = getattr(namespace, field.name)
-        values[field.name] = tuple(value) if type(value) is list else value
-    return config_class(**values)
+    """Build a config from the flags that were given; lists become tuples."""
+    return config_class(**given_settings(config_class, namespace))
+
+
+def given_settings(config_class, namespace):
+    """What was given, even if it equals its default: field name -> value."""
+    names = {field.name for field in dataclasses.fields(config_class)}
+    return {
+        name: tuple(value) if type(value) is list else value
+        for name, value in vars(namespace).items()
+        if name in names
+    }
 
 
 def parse_flags(config_class, description, argv=None):
     """Parse the command line of a script into its config dataclass."""
-    parser = argparse.ArgumentParser(
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = new_parser(description)
     add_flags(parser, config_class)
     return from_namespace(config_class, parser.parse_args(argv))
+
+
+def new_parser(description, **options):
+    """An argparse parser that prints a script's docstring as it is."""
+    return argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **options,
+    )
 
 
 def save_json(config, path):
@@ -102,6 +136,19 @@ def save_json(config, path):
 
 def load_json(config_class, path):
     """Read a config that `save_json` wrote.
+
+    Raises:
+        InputError: see `read_settings`.
+    """
+    return config_class(**read_settings(config_class, path))
+
+
+def read_settings(config_class, path):
+    """The settings of a JSON file: field name -> value.
+
+    Args:
+        config_class: the dataclass whose fields the file may have.
+        path: the file; not every field has to be there.
 
     Raises:
         InputError: the file is missing, is no JSON, or has a setting that this
@@ -126,9 +173,7 @@ def load_json(config_class, path):
             f"{path} has settings that this version does not know: {unknown}. "
             f"Known settings: {sorted(known)}"
         )
-    return config_class(
-        **{k: tuple(v) if type(v) is list else v for k, v in values.items()}
-    )
+    return {k: tuple(v) if type(v) is list else v for k, v in values.items()}
 
 
 def run_command(main):
@@ -147,10 +192,6 @@ def run_command(main):
     return 0
 
 
-def _flag(name):
-    return "--" + name.replace("_", "-")
-
-
 def _without_none(hint):
     """`str | None` -> `str`; any other hint as it is."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
@@ -161,7 +202,7 @@ def _without_none(hint):
 
 def _help(field):
     text = field.metadata["help"].replace("%", "%%")
-    if field.default is None or field.default == "":
+    if field.default in (None, "", ()):
         return text
     default = field.default
     if isinstance(default, tuple):

@@ -12,7 +12,8 @@ from ecg_keras.drawing.clean_page import render_page
 from ecg_keras.drawing.image_types import degrade
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.ecg.synthesis import simulate
-from ecg_keras.models.backbone import ENCODERS, build_encoder
+from ecg_keras.models.architectures import ENCODERS
+from ecg_keras.models.backbone import build_encoder
 from ecg_keras.models.regressor import build_regressor
 from ecg_keras.predictor import load
 from ecg_keras.training.losses import SignalLoss

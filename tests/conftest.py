@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def tiny_encoder():
     """Adds the encoder "tiny" for the rest of the session."""
-    from ecg_keras.models.backbone import ENCODERS
+    from ecg_keras.models.architectures import ENCODERS
     from tests.tiny import TINY_ENCODER
 
     ENCODERS["tiny"] = TINY_ENCODER

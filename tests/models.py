@@ -2,7 +2,7 @@
 
 import keras
 
-from ecg_keras.models.backbone import ENCODERS
+from ecg_keras.models.architectures import ENCODERS
 from ecg_keras.models.regressor import build_regressor
 from tests.tiny import TINY_ENCODER
 

@@ -5,7 +5,8 @@ import keras
 import numpy as np
 import pytest
 
-from ecg_keras.models.backbone import ENCODERS, build_encoder
+from ecg_keras.models.architectures import ENCODERS
+from ecg_keras.models.backbone import build_encoder
 from ecg_keras.models.jax_cpu import depthwise_conv, pointwise_conv, speed_up
 from tests.tiny import TINY_ENCODER
 

@@ -37,11 +37,13 @@ def test_the_tracers_networks_train_to_a_whole_tracer(tmp_path, name):
         batch_size=2,
         epochs=1,
         tracer_steps=2,
-        tracer_columns=64,
         train_split=0.5,
         learning_rate=1e-6,
-        freeze_norms=name == "tracer",
     )
+    if name == "tracer":
+        config = dataclasses.replace(
+            config, tracer_columns=64, freeze_norms=True
+        )
     run = loop.train(config)
     before, after = load(preset).model, load(run).model
     if name == "tracer":

@@ -204,10 +204,7 @@ def _replaced(config, **changes):
         ({"limit_records": 1}, "--limit-records .* 2 or more.*1"),
         ({"epochs": 0}, "--epochs .* 1 or more.*0"),
         ({"image_size": (16, 600)}, "--image-size .* 32 px"),
-        (
-            {"model": "tracer", "freeze_norms": True},
-            "--freeze-norms needs --weights with a tracer",
-        ),
+        ({"model": "tracer"}, "--encoder is not used by --model tracer"),
         ({"resume": "nowhere"}, "--resume nowhere.*config.json"),
     ],
 )

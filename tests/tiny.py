@@ -1,6 +1,6 @@
 """An encoder small enough for tests: an EfficientNet of three narrow stages."""
 
-from ecg_keras.models.backbone import Encoder
+from ecg_keras.models.architectures import Encoder
 
 TINY_ENCODER = Encoder(
     "EfficientNetBackbone",

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from ecg_keras.models.backbone import ENCODERS
+from ecg_keras.models.architectures import ENCODERS
 from ecg_keras.settings import load_json, run_command
 from ecg_keras.training.config import TrainConfig
 from tests.tiny import TINY_ENCODER

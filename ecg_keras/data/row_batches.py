@@ -1,6 +1,6 @@
 """Pictures with known maps to batches of parts of strips, by tf.data.
 
-What a batch holds is a pure function of (seed, epoch, step), as in `pipeline`.
+What a batch holds is a pure function of (seed, epoch, step).
 
 Batches are `strip` (B, 800, W, 3) uint8 and targets (B, 2 W) float32 mV with
 NaN where there is no trace.

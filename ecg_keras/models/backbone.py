@@ -6,7 +6,6 @@ there is a network, or from a folder written by `save_to_preset`, which is also
 what a model attached to a Kaggle notebook is.
 """
 
-import dataclasses
 import json
 import os
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import keras
 
 from ecg_keras.errors import InputError
+from ecg_keras.models.architectures import find_encoder
 
 # Means and deviations of ImageNet's pixels, for values scaled to 0..1: the
 # normalisation with which all presets below were trained.
@@ -23,82 +23,6 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 # Where Kaggle mounts attached models, and a variable to look elsewhere.
 KAGGLE_INPUT_DIR = "/kaggle/input"
 PRESETS_VARIABLE = "ECG_KERAS_PRESETS"
-
-
-@dataclasses.dataclass(frozen=True)
-class Encoder:
-    """How to build an encoder, and what its pretrained weights are called.
-
-    Attributes:
-        class_name: class in `keras_hub.models`.
-        preset: keras-hub's name of the ImageNet weights.
-        config: arguments of the class.
-        identity: names in `config` that tell it from its siblings.
-    """
-
-    class_name: str
-    preset: str
-    config: dict
-    identity: tuple[str, ...]
-
-
-def _efficientnet(preset, width, depth):
-    config = dict(
-        stackwise_kernel_sizes=[3, 3, 5, 3, 5, 5, 3],
-        stackwise_num_repeats=[1, 2, 2, 3, 3, 4, 1],
-        stackwise_input_filters=[32, 16, 24, 40, 80, 112, 192],
-        stackwise_output_filters=[16, 24, 40, 80, 112, 192, 320],
-        stackwise_expansion_ratios=[1, 6, 6, 6, 6, 6, 6],
-        stackwise_strides=[1, 2, 2, 2, 1, 2, 1],
-        stackwise_squeeze_and_excite_ratios=[0.25] * 7,
-        stackwise_block_types=["v1"] * 7,
-        width_coefficient=width,
-        depth_coefficient=depth,
-        min_depth=None,
-        include_stem_padding=True,
-        use_depth_divisor_as_min_depth=True,
-        cap_round_filter_decrease=True,
-        stem_conv_padding="valid",
-        batch_norm_momentum=0.9,
-        batch_norm_epsilon=1e-5,
-        dropout=0,
-    )
-    identity = ("width_coefficient", "depth_coefficient")
-    return Encoder("EfficientNetBackbone", preset, config, identity)
-
-
-ENCODERS = {
-    "efficientnet_b0": _efficientnet("efficientnet_b0_ra_imagenet", 1.0, 1.0),
-    "efficientnet_b2": _efficientnet("efficientnet_b2_ra_imagenet", 1.1, 1.2),
-    "efficientnet_b4": _efficientnet("efficientnet_b4_ra2_imagenet", 1.4, 1.8),
-    "resnet50": Encoder(
-        "ResNetBackbone",
-        "resnet_50_imagenet",
-        dict(
-            input_conv_filters=[64],
-            input_conv_kernel_sizes=[7],
-            stackwise_num_filters=[64, 128, 256, 512],
-            stackwise_num_blocks=[3, 4, 6, 3],
-            stackwise_num_strides=[1, 2, 2, 2],
-            block_type="bottleneck_block",
-        ),
-        ("stackwise_num_blocks", "block_type"),
-    ),
-}
-
-
-def find_encoder(name):
-    """The `Encoder` of a name.
-
-    Raises:
-        InputError: no encoder has that name.
-    """
-    if name not in ENCODERS:
-        raise InputError(
-            f"Unknown encoder. Expected one of {sorted(ENCODERS)}. "
-            f"Received: encoder={name!r}"
-        )
-    return ENCODERS[name]
 
 
 def build_encoder(name, weights="imagenet"):

@@ -11,10 +11,9 @@ reaches. It is the baseline against which everything else is measured.
 import keras
 
 from ecg_keras.ecg.leads import N_LEADS, N_SAMPLES
+from ecg_keras.models.architectures import DROPOUT, HEAD_UNITS
 from ecg_keras.models.backbone import build_encoder
 
-HEAD_UNITS = (2048, 4096)
-DROPOUT = 0.3
 # How the head's weights are split over the devices of one axis of a mesh, for
 # `keras.distribution.LayoutMap`: by their units.
 HEAD_LAYOUT = {"head_.*kernel": (None, "model"), "head_.*bias": ("model",)}
@@ -31,7 +30,7 @@ def build_regressor(
 
     Args:
         image_size: (H, W) of the images in px.
-        encoder: a name from `backbone.ENCODERS`.
+        encoder: a name from `architectures.ENCODERS`.
         weights: see `backbone.build_encoder`.
         head_units: widths of the hidden layers of the head.
         dropout: share of a hidden layer's units dropped in training, 0..1.

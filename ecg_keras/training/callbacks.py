@@ -14,7 +14,11 @@ from ecg_keras.ecg.plotting import plot_signals
 from ecg_keras.errors import InputError
 from ecg_keras.models.saving import RUN_FILE, save_slim
 from ecg_keras.training.curves import plot_curves
-from ecg_keras.training.run_folder import save_checkpoint, write_history
+from ecg_keras.training.run_folder import (
+    best_epoch,
+    save_checkpoint,
+    write_history,
+)
 
 # Of the first epoch, from 1, after those that compile and warm up.
 PROFILED_STEPS = (4, 8)
@@ -132,6 +136,32 @@ class Replay(keras.callbacks.Callback):
             callback.verbose = verbose
 
 
+class EarlyStopping(keras.callbacks.EarlyStopping):
+    """Keras's, for which a value that is no number is the worst.
+
+    Keras takes the first value as the best so far; no number is greater than
+    NaN, so a NaN there would end every run.
+    """
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, _without_nan(logs, self.monitor, -np.inf))
+
+
+class PlateauRate(keras.callbacks.ReduceLROnPlateau):
+    """Keras's ReduceLROnPlateau, for which NaN is the worst loss."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        judged = _without_nan(logs, self.monitor, np.inf)
+        super().on_epoch_end(epoch, judged)
+        logs["learning_rate"] = judged["learning_rate"]
+
+
+def _without_nan(logs, name, worst):
+    """A copy of an epoch's logs in which one value is a number."""
+    value = logs[name]
+    return {**logs, name: worst if math.isnan(value) else value}
+
+
 class BestModel(keras.callbacks.Callback):
     """Keeps the best model, and pictures of what it predicts.
 
@@ -151,10 +181,12 @@ class BestModel(keras.callbacks.Callback):
         self.run_dir = run_dir
         self.validation = validation
         self.monitor = monitor
-        self.best = max((past[monitor] for past in history), default=-np.inf)
+        best = best_epoch(history, monitor)
+        self.best = -np.inf if best is None else history[best][monitor]
 
     def on_epoch_end(self, epoch, logs=None):
-        if logs[self.monitor] <= self.best:
+        # NaN is greater than nothing.
+        if not logs[self.monitor] > self.best:
             return
         self.best = logs[self.monitor]
         save_slim(self.whole(self.model), self.run_dir / RUN_FILE)

@@ -6,22 +6,27 @@ from pathlib import Path
 from ecg_keras.drawing.folder import RenderConfig, render_dataset
 from ecg_keras.errors import InputError
 from ecg_keras.models.backbone import build_encoder
+from ecg_keras.settings import is_used
+from ecg_keras.training.config import FIELDS, REGRESSOR
 from ecg_keras.version import __version__
 
 # Two epochs of the full-size model take some minutes on two CPU cores.
 DEMO_RECORDS = 24
-DEMO_SETTINGS = {"image_size": (96, 128), "batch_size": 4, "epochs": 2}
+DEMO_SETTINGS = {
+    "image_size": (96, 128), "batch_size": 4, "epochs": 2, "tracer_steps": 50,
+}  # fmt: skip
 
 
-def demo_config(config):
+def demo_config(config, given=()):
     """A config that trains on simulated records, rendered to the cache.
 
-    Settings that were left at their defaults are reduced to what two CPU cores
-    manage in minutes. Where ImageNet weights cannot be had, the demo, and only
+    Settings that were not given are reduced to what two CPU cores manage in
+    minutes. Where ImageNet weights cannot be had, the demo, and only
     the demo, goes on with random ones.
 
     Args:
         config: a `TrainConfig` with its folders filled in.
+        given: names of its fields that were given.
 
     Returns:
         another `TrainConfig`.
@@ -37,9 +42,9 @@ def demo_config(config):
     reduced = {
         name: value
         for name, value in DEMO_SETTINGS.items()
-        if getattr(config, name) == getattr(type(config), name)
+        if name not in given and is_used(FIELDS[name], config.model)
     }
-    if config.weights == "imagenet":
+    if config.model == REGRESSOR and config.weights == "imagenet":
         try:
             build_encoder(config.encoder, "imagenet")
         except InputError as error:

@@ -12,9 +12,8 @@ import keras
 
 from ecg_keras.errors import InputError
 from ecg_keras.models.regressor import HEAD_LAYOUT
+from ecg_keras.training.config import AUTO
 
-AUTO = "auto"
-PRECISIONS = (AUTO, "float32", "mixed_float16", "mixed_bfloat16")
 # First NVIDIA compute capability whose matrix units have the format.
 FLOAT16_FROM = (7, 0)  # V100, T4
 BFLOAT16_FROM = (8, 0)  # A100, L4, H100
@@ -26,7 +25,7 @@ def choose_precision(precision):
     """A dtype policy's name: for "auto" the fastest that the device has.
 
     Args:
-        precision: one of `PRECISIONS`.
+        precision: one of `config.PRECISIONS`.
     """
     return precision if precision != AUTO else precision_of(*accelerator())
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import keras
 
-from ecg_keras.data.tfds_folder import unpack_tfds
-from ecg_keras.ecg.records import find_data_dir, read_records, split_records
 from ecg_keras.errors import InputError, is_disk_full, is_out_of_memory
 from ecg_keras.files import write_json
 from ecg_keras.settings import save_json
@@ -17,6 +15,7 @@ from ecg_keras.training.callbacks import (
     PROFILED_STEPS,
     BestModel,
     Checkpoints,
+    EarlyStopping,
     HistoryFiles,
     Replay,
     SeedDropout,
@@ -24,7 +23,11 @@ from ecg_keras.training.callbacks import (
     Trace,
 )
 from ecg_keras.training.config import (
+    REGRESSOR,
+    changed_settings,
     check_config,
+    check_used,
+    memory_advice,
     on_kaggle,
     resumed_config,
     with_defaults,
@@ -36,15 +39,17 @@ from ecg_keras.training.devices import (
     use_all_devices,
 )
 from ecg_keras.training.run_folder import (
+    best_epoch,
     check_split,
     latest_checkpoint,
     read_history,
     write_split,
 )
 from ecg_keras.training.tasks import TASKS
+from ecg_keras.training.training_data import training_data
 
 
-def train(config):
+def train(config, given=None):
     """Train a model as a config says.
 
     Writes into the run's folder: config.json, split.json, history.csv,
@@ -54,7 +59,10 @@ def train(config):
     On several hosts it is called in each; see `ecg_keras.training.processes`.
 
     Args:
-        config: a `train_config.TrainConfig`.
+        config: a `config.TrainConfig`.
+        given: names of its fields that were given; None: those that differ
+            from their defaults. With `resume`, what was not given is as in the
+            run that is resumed.
 
     Returns:
         pathlib.Path of the run's folder.
@@ -62,33 +70,29 @@ def train(config):
     Raises:
         InputError: for data, flags, memory and disks; says what to change.
     """
+    given = changed_settings(config) if given is None else given
+    if config.resume:
+        config = resumed_config(config, given)
+    else:
+        check_used(config.model, given)
     check_config(config)
     processes.join()
     processes.check(config)
-    if config.resume:
-        config = resumed_config(config)
-    else:
+    if not config.resume:
         shared = config.output_dir is None and on_kaggle()
         config = with_defaults(config)
         if processes.is_first():
             preflight.check_output_dir(config.output_dir, shared)
-        data_dir = find_data_dir(config.data_dir)
-        if config.tfds:
-            data_dir, _ = unpack_tfds(config.tfds, config.cache_dir)
-        if data_dir is None:
-            from ecg_keras.training.demo import demo_config
-
-            config = demo_config(config)
-        else:
-            data_dir = str(data_dir.resolve())
-            config = dataclasses.replace(config, data_dir=data_dir)
+    bad_records = {}
+    on_bad = bad_records.__setitem__ if config.skip_bad_records else None
+    config, *split = training_data(config, given, on_bad)
     config = dataclasses.replace(config, precision=_precision(config))
     policy = keras.config.dtype_policy()
     distribution = keras.distribution.distribution()
     try:
         keras.config.set_dtype_policy(config.precision)
         with _mendable_errors(config):
-            return _train(config)
+            return _train(config, *split, bad_records)
     finally:
         keras.config.set_dtype_policy(policy)
         keras.distribution.set_distribution(distribution)
@@ -96,22 +100,19 @@ def train(config):
 
 def _precision(config):
     # Nobody has measured what 16 bits cost the tracer's read-out.
-    if config.precision == AUTO and config.model != "regressor":
+    if config.precision == AUTO and config.model != REGRESSOR:
         return "float32"
     return choose_precision(config.precision)
 
 
-def _train(config):
+def _train(config, training, validation, bad_records):
     run_dir = Path(config.output_dir)
-    bad_records = {}
     on_bad = bad_records.__setitem__ if config.skip_bad_records else None
     keras.utils.set_random_seed(config.seed)
     keep_compiled_programs(run_dir)
     devices = use_all_devices(
         config.batch_size, config.model_parallel, config.head_units
     )
-    records = read_records(config.data_dir, config.images, on_bad)
-    training, validation = _split(records, config)
     if config.resume:
         check_split(run_dir, training, validation)
     task = TASKS[config.model](config)
@@ -120,6 +121,7 @@ def _train(config):
         model,
         run_dir,
         config.keep_checkpoints,
+        config.optimizer,
         config.cache_dir,
         task.cache_bytes([*training, *validation]),
     )
@@ -127,7 +129,8 @@ def _train(config):
     summary = [
         *preflight.environment().items(),
         ("devices", devices),
-        ("data", f"{config.data_dir}, image types {' '.join(config.images)}"),
+        ("data", ", ".join([config.data_dir, *config.more_data_dirs])),
+        ("images", f"types {' '.join(config.images)}"),
         ("records", f"{len(training)} training, {len(validation)} validation"),
         ("model", preflight.describe_model(model)),
         ("weights", task.weights),
@@ -150,20 +153,6 @@ def _train(config):
     return run_dir
 
 
-def _split(records, config):
-    """(training, validation) records; a TFDS dataset brings its own split."""
-    if not config.tfds:
-        return split_records(
-            records[: config.limit_records], config.train_split, config.seed
-        )
-    _, split = unpack_tfds(config.tfds, config.cache_dir)
-    by_id = {record.id: record for record in records}
-    return tuple(
-        [by_id[i] for i in split[part] if i in by_id][: config.limit_records]
-        for part in ("training", "validation")
-    )
-
-
 def _fit(model, task, run_dir):
     """Train from the last checkpoint, if any; returns the logs of all epochs.
 
@@ -178,16 +167,16 @@ def _fit(model, task, run_dir):
     n_steps = task.steps_per_epoch()
     compiled_for = None
     if checkpoint:
-        compiled_for = done - 1 < config.freeze_encoder_epochs
+        compiled_for = done - 1 < task.frozen_epochs
         task.compile(model, compiled_for)
         model.optimizer.build(model.trainable_variables)
         checkpoint.restore(model)
         print(f"going on after epoch {done} of {config.epochs}")
     while done < config.epochs and not stopped:
-        frozen = done < config.freeze_encoder_epochs
+        frozen = done < task.frozen_epochs
         last = config.epochs
         if frozen:
-            last = min(last, config.freeze_encoder_epochs)
+            last = min(last, task.frozen_epochs)
         if compiled_for != frozen:
             task.compile(model, frozen)
             compiled_for = frozen
@@ -213,7 +202,7 @@ def _callbacks(task, run_dir, history):
     config = task.config
     past = [dict(epoch) for epoch in history]
     validation = task.validation()
-    early_stopping = keras.callbacks.EarlyStopping(
+    early_stopping = EarlyStopping(
         task.monitor, mode="max", patience=config.patience, verbose=1
     )
     schedules = task.schedules()
@@ -253,7 +242,13 @@ def _callbacks(task, run_dir, history):
 
 
 def _report(history, task, run_dir):
-    best = max(range(len(history)), key=lambda i: history[i][task.monitor])
+    best = best_epoch(history, task.monitor)
+    if best is None:
+        raise InputError(
+            f"{task.monitor} was no number in any of {len(history)} epochs: "
+            f"{run_dir} has no best model. Lower --learning-rate, or use "
+            "--precision float32"
+        )
     named = [task.monitor, "val_competition_snr", "val_error_px"]
     values = ", ".join(
         f"{name} {history[best][name]:.2f}"
@@ -282,13 +277,8 @@ def _mendable_errors(config):
         raise
     except Exception as error:
         if is_out_of_memory(error):
-            height, width = config.image_size
             raise InputError(
-                "out of memory on the device. Lower --batch-size (now "
-                f"{config.batch_size}) or --image-size (now {height} {width}), "
-                "or take --precision mixed_bfloat16 (now "
-                f"{config.precision}) or a smaller --encoder (now "
-                f"{config.encoder})"
+                f"out of memory on the device. {memory_advice(config)}"
             ) from error
         if is_disk_full(error):
             raise InputError(

@@ -11,7 +11,7 @@ def warm_cosine(config):
     """A warm-up, then a cosine over the whole run of a tracer's network.
 
     Args:
-        config: a `train_config.TrainConfig`.
+        config: a `config.TrainConfig`.
     """
     n_steps = config.epochs * config.tracer_steps
     return keras.optimizers.schedules.CosineDecay(

@@ -12,8 +12,8 @@ from ecg_keras.models.regressor import parameters_by_part
 from ecg_keras.version import __version__
 
 BYTES_PER_WEIGHT = 4
-# Weights, and the two moments of AdamW.
-COPIES_IN_CHECKPOINT = 3
+# The weights, and the moments that an optimizer keeps of each of them.
+COPIES_IN_CHECKPOINT = {"AdamW": 3, "Lion": 2}
 OUTPUTS = ("config.json", "history.csv", "best_model.keras", "checkpoints")
 GIB = 2**30
 
@@ -63,11 +63,21 @@ def describe_model(model):
     return f"{model.count_params() / 1e6:.2f}M parameters ({parts})"
 
 
-def check_disk(model, output_dir, n_checkpoints, cache_dir, cache_bytes):
+def check_disk(
+    model, output_dir, n_checkpoints, optimizer, cache_dir, cache_bytes
+):
     """Check free disk against what the run will write.
 
-    The largest moment is a new checkpoint or best model that stands beside
-    those which it replaces.
+    The run needs most while a new checkpoint or best model stands beside those
+    that it replaces.
+
+    Args:
+        model: keras.Model.
+        output_dir: folder of the run.
+        n_checkpoints: how many checkpoints stay.
+        optimizer: a key of `COPIES_IN_CHECKPOINT`.
+        cache_dir: folder of the cache of pages.
+        cache_bytes: by which the cache will grow.
 
     Returns:
         A line that says what is needed and what is free.
@@ -76,7 +86,8 @@ def check_disk(model, output_dir, n_checkpoints, cache_dir, cache_bytes):
         InputError: a disk is too small.
     """
     weights = BYTES_PER_WEIGHT * model.count_params()
-    needed = weights * (2 + COPIES_IN_CHECKPOINT * (n_checkpoints + 1))
+    copies = COPIES_IN_CHECKPOINT[optimizer]
+    needed = weights * (2 + copies * (n_checkpoints + 1))
     shared_disk = _disk(output_dir) == _disk(cache_dir)
     wanted = [
         (output_dir, needed + cache_bytes * shared_disk, "--keep-checkpoints"),

@@ -53,7 +53,7 @@ def check(config):
     """Check what would differ between processes, or be made by each.
 
     Args:
-        config: a `train_config.TrainConfig`.
+        config: a `config.TrainConfig`.
 
     Raises:
         InputError: says what several processes need.

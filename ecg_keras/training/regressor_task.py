@@ -1,4 +1,4 @@
-"""What `train.py --model regressor` trains, see `training_tasks`."""
+"""What `train.py --model regressor` trains, see `tasks`."""
 
 import keras
 
@@ -9,6 +9,7 @@ from ecg_keras.data.page_batches import (
 )
 from ecg_keras.data.page_cache import cache_size_bytes
 from ecg_keras.models.regressor import build_regressor
+from ecg_keras.training.callbacks import PlateauRate
 from ecg_keras.training.devices import has_slow_convolutions
 from ecg_keras.training.losses import SignalLoss, snr_db
 from ecg_keras.training.optimizers import new_optimizer
@@ -23,11 +24,12 @@ class RegressorTask:
     """The dense regressor, on whole pages.
 
     Args:
-        config: a `train_config.TrainConfig`.
+        config: a `config.TrainConfig`.
 
     Attributes:
         weights: where the weights come from, for the summary.
         plateau_rate: the learning rate that a schedule callback lowers.
+        frozen_epochs: epochs, from the first, in which only the head learns.
         monitor: which log says what is the best epoch, the higher the better.
     """
 
@@ -37,6 +39,7 @@ class RegressorTask:
         self.config = config
         self.weights = config.weights
         self.plateau_rate = config.learning_rate
+        self.frozen_epochs = config.freeze_encoder_epochs
 
     def build(self):
         """The model; with its pretrained weights, unless a run goes on."""
@@ -44,7 +47,7 @@ class RegressorTask:
         model = build_regressor(
             config.image_size,
             config.encoder,
-            config.weights if not config.resume else "none",
+            "none" if config.resume else config.weights or "imagenet",
             config.head_units,
             config.dropout,
         )
@@ -61,7 +64,7 @@ class RegressorTask:
         )
 
     def load(self, training, validation, on_bad=None):
-        """Read what is trained on; see `pipeline.load_pages`."""
+        """Read what is trained on; see `page_batches.load_pages`."""
         size, cache_dir = self.config.image_size, self.config.cache_dir
         self.training = load_pages(training, size, cache_dir, on_bad)
         self.validated = load_pages(validation, size, cache_dir, on_bad)
@@ -98,9 +101,7 @@ class RegressorTask:
     def schedules(self):
         """Callbacks that change the learning rate."""
         return [
-            keras.callbacks.ReduceLROnPlateau(
-                "val_loss", PLATEAU_FACTOR, PLATEAU_PATIENCE, verbose=1
-            )
+            PlateauRate("val_loss", PLATEAU_FACTOR, PLATEAU_PATIENCE, verbose=1)
         ]
 
     def validation(self):

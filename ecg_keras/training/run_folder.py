@@ -12,8 +12,10 @@ The number is that of the epochs done. A checkpoint appears when it is whole,
 after all else of its epoch.
 """
 
+import csv
 import dataclasses
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -105,12 +107,43 @@ def read_history(run_dir, n_epochs):
 
     An epoch whose checkpoint was not written is run again: its row is left
     out.
+
+    Raises:
+        InputError: the file is missing or has fewer epochs.
     """
     path = Path(run_dir) / HISTORY_FILE
-    if not n_epochs or not path.is_file():
+    if not n_epochs:
         return []
-    table = pd.read_csv(path, float_precision="round_trip").iloc[:n_epochs]
-    return table.drop(columns="epoch").to_dict("records")
+    rows = []
+    if path.is_file():
+        with open(path, newline="") as stream:
+            rows = list(csv.DictReader(stream))[:n_epochs]
+    if len(rows) < n_epochs:
+        raise InputError(
+            f"{path} has {len(rows)} epochs, and the checkpoint beside it is "
+            f"of epoch {n_epochs}: without the epochs before it, early "
+            "stopping and the learning rate cannot go on as they would have"
+        )
+    # Python's float() gives back exactly what was written.
+    return [
+        {name: float(text) for name, text in row.items() if name != "epoch"}
+        for row in rows
+    ]
+
+
+def best_epoch(history, monitor):
+    """Index of the epoch with the highest value; None where none is a number.
+
+    Args:
+        history: list of dicts of logs, one for each epoch.
+        monitor: name of the log.
+    """
+    known = [
+        index
+        for index, logs in enumerate(history)
+        if not math.isnan(logs[monitor])
+    ]
+    return max(known, key=lambda index: history[index][monitor], default=None)
 
 
 def write_split(run_dir, training, validation):

@@ -2,7 +2,7 @@
 
 A task builds and compiles its model, and says which batches it learns from and
 how it is validated (`regressor_task`, `tracer_tasks`); all else of a run is in
-`training`.
+`loop`.
 """
 
 from ecg_keras.training.regressor_task import RegressorTask

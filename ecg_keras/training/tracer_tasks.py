@@ -1,6 +1,6 @@
 """What `train.py` trains for the tracer: its networks, each on its own.
 
-See `training_tasks`. What is saved is always a whole tracer.
+See `tasks`. What is saved is always a whole tracer.
 """
 
 import keras
@@ -34,14 +34,14 @@ class _NetworkTask:
     """What the tracer's networks have in common.
 
     Args:
-        config: a `train_config.TrainConfig`.
+        config: a `config.TrainConfig`.
     """
+
+    frozen_epochs = 0  # All of a network learns from the first epoch on.
 
     def __init__(self, config):
         self.config = config
-        # ImageNet's weights are the regressor's.
-        found = config.weights
-        self.weights = "none" if found == "imagenet" else found
+        self.weights = config.weights or "none"
         self.plateau_rate = None  # An optimizer's schedule is no callback.
 
     def cache_bytes(self, records):
@@ -64,7 +64,7 @@ class TracerTask(_NetworkTask):
         return _begun(network, self.weights, self.config)
 
     def load(self, training, validation, on_bad=None):
-        """Read what is trained on; see `strip_batches.load_pictures`."""
+        """Read what is trained on; see `pictures.load_pictures`."""
         self.training = load_pictures(training, on_bad)
         self.validated = load_pictures(validation, on_bad)
 
@@ -119,7 +119,7 @@ class FrameTask(_NetworkTask):
         return _begun(build_frame_network(), self.weights, self.config)
 
     def load(self, training, validation, on_bad=None):
-        """Read what is trained on; see `frame_batches`."""
+        """Read what is trained on; see `cell_batches`."""
         self.training = load_small_pictures(training, on_bad)
         self.validated = load_small_pictures(validation, on_bad)
 

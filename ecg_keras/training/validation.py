@@ -82,7 +82,7 @@ class PageValidation(_Validation):
     """Validates a model of whole pages.
 
     Args:
-        pages: `pipeline.Pages`.
+        pages: `page_batches.Pages`.
         batch_size: images in a batch; the last one is filled up, as all
             devices want an equal share of it.
         loss: a keras loss, whose `call` gives a value for each record.
@@ -115,7 +115,7 @@ class StripValidation(_Validation):
     """Validates the tracer's row network on whole strips of known pages.
 
     Args:
-        pictures: `strip_batches.Pictures`.
+        pictures: `pictures.Pictures`.
         loss: a keras loss on (B, T) mV and logits (B, bins, T).
         competition_every: see `PageValidation`.
     """
@@ -146,7 +146,7 @@ class FrameValidation(keras.callbacks.Callback):
     half a box of where they should (then the grid's phase finds the rest).
 
     Args:
-        pictures: `frame_batches.SmallPictures`.
+        pictures: `cell_batches.SmallPictures`.
         loss: a keras loss.
         seed, pose: pictures are moved as in training, see `example`.
     """

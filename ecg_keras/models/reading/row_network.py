@@ -14,21 +14,16 @@ import keras
 import numpy as np
 from keras import ops
 
+from ecg_keras.models.architectures import ROW_FILTERS
 from ecg_keras.page.row_images import (
     PIXELS_PER_BIN,
     SAMPLES_PER_COLUMN,
     STRIP_HEIGHT,
 )
 
-FILTERS = (24, 32, 48, 64, 96)
 HEIGHT_UNIT = 240  # px of a strip
 # Of the lowest level's blocks, in cells up and down; a strip has 25.
 CONTEXT_DILATIONS = (1, 2, 4, 8)
-
-
-def columns_multiple(filters=FILTERS):
-    """Columns of a strip must be a multiple of this."""
-    return PIXELS_PER_BIN * 2 ** (len(filters) - 1)
 
 
 @keras.saving.register_keras_serializable(package="ecg_keras")
@@ -59,7 +54,7 @@ class SubColumns(keras.layers.Layer):
         return batch, bins, None if width is None else width * channels
 
 
-def build_row_network(filters=FILTERS, width=None):
+def build_row_network(filters=ROW_FILTERS, width=None):
     """Build the network.
 
     Args:
