@@ -5,6 +5,11 @@ mm count from a crossing of the grid, x along the rows and y down, as in
 """
 
 import dataclasses
+import math
+
+import numpy as np
+
+from ecg_keras.ecg.leads import RATE_HZ
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +30,10 @@ class Segment:
     time_start_s: float
     name_at_mm: tuple | None = None
 
+    @property
+    def width_mm(self):
+        return self.x_end_mm - self.x_start_mm
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -39,6 +48,14 @@ class Row:
     zero_y_mm: float
     gain_mm_per_mv: float
     segments: tuple
+
+    @property
+    def x_start_mm(self):
+        return self.segments[0].x_start_mm
+
+    @property
+    def x_end_mm(self):
+        return self.segments[-1].x_end_mm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +85,8 @@ class PrintedLayout:
         pulses: `Pulse`s.
         separators: (x, y of the top, y of the bottom) in mm of marks between
             columns.
-        simultaneous: whether all columns show the same seconds.
+        simultaneous: whether all columns show the same seconds; None where
+            a page does not tell: their times follow each other, then.
     """
 
     name: str
@@ -76,7 +94,40 @@ class PrintedLayout:
     rows: tuple
     pulses: tuple = ()
     separators: tuple = ()
-    simultaneous: bool = False
+    simultaneous: bool | None = False
+
+    @property
+    def duration_s(self):
+        """Seconds from t = 0 to the end of the last lead."""
+        return max(
+            segment.time_start_s + segment.width_mm / self.speed_mm_per_s
+            for row in self.rows
+            for segment in row.segments
+        )
+
+    @property
+    def n_samples(self):
+        """Samples at 500 Hz of a record of all that the page shows."""
+        return math.floor(self.duration_s * RATE_HZ + 0.5)
+
+    def with_speed(self, speed_mm_per_s):
+        """The same print, taken to be of another paper speed."""
+        shorter = self.speed_mm_per_s / speed_mm_per_s
+        rows = tuple(
+            dataclasses.replace(
+                row,
+                segments=tuple(
+                    dataclasses.replace(
+                        segment, time_start_s=segment.time_start_s * shorter
+                    )
+                    for segment in row.segments
+                ),
+            )
+            for row in self.rows
+        )
+        return dataclasses.replace(
+            self, rows=rows, speed_mm_per_s=speed_mm_per_s
+        )
 
     def to_dict(self):
         """Plain lists and dicts, for JSON."""
@@ -114,6 +165,41 @@ class PrintedLayout:
         tops = [row.zero_y_mm - row.gain_mm_per_mv for row in self.rows]
         bottoms = [row.zero_y_mm + row.gain_mm_per_mv for row in self.rows]
         return min(xs), min(tops), max(xs), max(bottoms)
+
+
+def evenly_printed(
+    name, rows, zero_y_mm, x_start_mm, column_mm, speed_mm_per_s=25.0,
+    gain_mm_per_mv=10.0, simultaneous=False, strip_end_mm=None,
+):  # fmt: skip
+    """A page whose columns are all as wide.
+
+    Args:
+        name: see `PrintedLayout`.
+        rows: for each row the names of its leads, from left to right; a row of
+            one lead is as long as all columns.
+        zero_y_mm: for each row where 0 mV lies.
+        x_start_mm, column_mm: where the first column begins; their width.
+        speed_mm_per_s, gain_mm_per_mv, simultaneous: of the page.
+        strip_end_mm: where rows of one lead end, if not with the last column.
+    """
+    n_columns = max(len(leads) for leads in rows)
+    end_mm = strip_end_mm or x_start_mm + n_columns * column_mm
+    printed = []
+    for leads, y in zip(rows, zero_y_mm, strict=True):
+        edges = x_start_mm + column_mm * np.arange(len(leads) + 1)
+        if len(leads) == 1:
+            edges = np.array([x_start_mm, end_mm])
+        times = column_mm * np.arange(len(edges)) / speed_mm_per_s
+        if simultaneous:
+            times = np.zeros(len(edges))
+        segments = tuple(
+            Segment(lead, float(edges[k]), float(edges[k + 1]), float(times[k]))
+            for k, lead in enumerate(leads)
+        )
+        printed.append(Row(float(y), gain_mm_per_mv, segments))
+    return PrintedLayout(
+        name, speed_mm_per_s, tuple(printed), simultaneous=simultaneous
+    )
 
 
 def _segment(values):

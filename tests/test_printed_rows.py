@@ -1,0 +1,142 @@
+"""Rows of any page: sampled where they are, and what a mm means."""
+
+import numpy as np
+import pytest
+
+from ecg_keras.ecg.leads import PAGE_ROWS
+from ecg_keras.models.reading import printed_rows
+from ecg_keras.models.reading.printed_rows import (
+    not_finer_than,
+    read_printed_rows,
+    row_image,
+)
+from ecg_keras.page.page_map import PageMap
+from ecg_keras.page.paper import PX_PER_MM, TIME_ZERO_X_PX, ZERO_MV_Y_PX
+from ecg_keras.page.paper_map import PaperMap
+from ecg_keras.page.printed_layout import (
+    PrintedLayout,
+    Row,
+    Segment,
+    evenly_printed,
+)
+from ecg_keras.page.row_images import (
+    MARGIN_SAMPLES,
+    N_BINS,
+    STRIP_HEIGHT,
+    STRIP_WIDTH,
+    bins_mv,
+    cut_strip,
+)
+
+BOUNDS_MM = (0, 0, 280, 216)
+
+
+def competition_layout():
+    return evenly_printed(
+        "3x4+1",
+        (*PAGE_ROWS, ("II",)),
+        [y / PX_PER_MM for y in ZERO_MV_Y_PX],
+        TIME_ZERO_X_PX / PX_PER_MM,
+        62.5,
+    )
+
+
+def test_a_row_of_the_competitions_page_is_the_strip_that_its_map_gives():
+    image = np.random.default_rng(0).integers(0, 255, (340, 440, 3), np.uint8)
+    page_map = PageMap.identity().scaled(0.2, 0.2)
+    paper_map = PaperMap.from_page_map(page_map, BOUNDS_MM)
+    for index, row in enumerate(competition_layout().rows):
+        found = row_image(image, paper_map, row)
+        expected = cut_strip(image, page_map, index, 0, STRIP_WIDTH)
+        off = np.abs(found.astype(int) - expected)
+        assert found.shape == expected.shape
+        assert np.mean(off) < 0.5
+
+
+def test_columns_follow_in_time_and_a_strip_shows_all():
+    layout = competition_layout()
+    assert layout.n_samples == 5000
+    assert [s.time_start_s for s in layout.rows[0].segments] == [0, 2.5, 5, 7.5]
+    assert layout.rows[3].segments[0].width_mm == pytest.approx(250)
+
+
+def test_columns_of_the_same_seconds_all_begin_at_zero():
+    layout = evenly_printed(
+        "6x2", (("I", "V1"),), (20,), 5, 125, simultaneous=True
+    )
+    assert [s.time_start_s for s in layout.rows[0].segments] == [0, 0]
+    assert layout.n_samples == 2500
+
+
+def test_the_same_print_at_twice_the_speed_lasts_half_as_long():
+    faster = competition_layout().with_speed(50.0)
+    assert faster.n_samples == 2500
+    assert faster.rows[0].segments[2].time_start_s == 2.5
+
+
+class FollowsARamp:
+    """Stands for the row network: sure of a height that rises along x.
+
+    At sample k of the strip the trace is k / 4000 mV high, at 10 mm/mV.
+    """
+
+    def __call__(self, strip, training=False):
+        n_samples = 2 * strip.shape[2]
+        wanted = np.arange(n_samples) / 4000
+        off = (bins_mv()[:, None] - wanted) / 0.02
+        return (-0.5 * off**2)[None].astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("speed", "gain"), [(25.0, 10.0), (50.0, 20.0), (12.5, 5.0)]
+)
+def test_speed_and_gain_say_what_a_height_means(speed, gain):
+    row = Row(30.0, gain, (Segment("V1", 10.0, 60.0, 0.0),))
+    layout = PrintedLayout("1x1", speed, (row,))
+    image = np.full((60, 80, 3), 255, np.uint8)
+    paper_map = PaperMap.from_homography(np.eye(3), (0, 0, 80, 60), 5)
+    (reading,) = read_printed_rows(image, paper_map, layout, FollowsARamp())
+    times_s = np.arange(len(reading.signal_mv)) / 500
+    height_mm = 10 * (MARGIN_SAMPLES + times_s * speed / 0.05) / 4000
+    assert len(reading.signal_mv) == round(50 / speed * 500)
+    np.testing.assert_allclose(reading.signal_mv, height_mm / gain, atol=0.02)
+    assert (reading.std_mv > 0).all()
+
+
+def test_a_finer_picture_is_made_smaller_and_its_map_with_it():
+    image = np.zeros((400, 600, 3), np.uint8)
+    paper_map = PaperMap.from_homography(
+        np.diag([24.0, 24.0, 1.0]), (0, 0, 25, 16)
+    )
+    small, small_map = not_finer_than(image, paper_map, 12.0)
+    assert small.shape == (200, 300, 3)
+    np.testing.assert_allclose(small_map.to_px([10.0, 5.0]), [120, 60])
+    assert not_finer_than(image, paper_map, 30.0)[0] is image
+
+
+def test_all_leads_are_filled_up_to_few_shapes(monkeypatch):
+    shapes = set()
+
+    def read_out(logits, *_):
+        shapes.add(tuple(logits.shape))
+        flat = np.zeros((1, logits.shape[2]), np.float32)
+        return flat, flat
+
+    monkeypatch.setattr(printed_rows, "read_out", read_out)
+    leads = tuple(Segment("II", 5, 5 + width, 0.0) for width in (30, 30.4, 31))
+    rows = tuple(Row(20.0, 10.0, (lead,)) for lead in leads)
+    paper_map = PaperMap.from_homography(np.eye(3), (0, 0, 40, 40), 5)
+    image = np.zeros((40, 40, 3), np.uint8)
+    found = read_printed_rows(
+        image, paper_map, PrintedLayout("3x1", 25.0, rows), FollowsARamp()
+    )
+    assert shapes == {(1, N_BINS, 625)}
+    assert [len(reading.height_mm) for reading in found] == [600, 608, 620]
+
+
+def test_a_row_is_as_wide_as_what_it_shows():
+    image = np.zeros((40, 400, 3), np.uint8)
+    paper_map = PaperMap.from_homography(np.eye(3), (0, 0, 400, 40), 5)
+    row = Row(20.0, 10.0, (Segment("II", 5, 355, 0.0),))
+    found = row_image(image, paper_map, row)
+    assert found.shape == (STRIP_HEIGHT, 3840, 3)  # 356 mm, filled up
