@@ -15,6 +15,10 @@ class InputError(ValueError):
     """
 
 
+class UsageError(InputError):
+    """Flags or arguments that cannot be used: the command ends with 2."""
+
+
 def is_out_of_memory(error):
     """Whether an exception of any backend means: the device's memory is full.
 

@@ -22,24 +22,20 @@ import ecg_keras.models.registration.pose_network  # noqa: F401
 import ecg_keras.models.tracer  # noqa: F401
 from ecg_keras.errors import InputError
 from ecg_keras.models.saving import RUN_FILE
+from ecg_keras.packaged import (
+    DEFAULT_MODEL,
+    PRESETS,
+    READER,
+    READER_MODELS,
+    is_packaged,
+    refusal,
+)
 from ecg_keras.page.images import read_resized, resize
 
 EXPORT_FILE = "model.keras"
 EXPORT_SUMMARY = "export.json"
 # Grows when an export of now cannot be read by the code of before.
 EXPORT_VERSION = 1
-
-# Trained models that come with the package (docs/tracer.md).
-WEIGHTS = Path(__file__).parent / "weights"
-PRESETS = {
-    "tracer": WEIGHTS / "tracer.keras",
-    "photo_tracer": WEIGHTS / "photo_tracer.keras",
-}
-# The reader tries the first and hands what it refuses to the second, which is
-# loaded when it is first needed.
-READER = "reader"
-READER_MODELS = ("tracer", "photo_tracer")
-DEFAULT_MODEL = READER
 
 # A batch by default: 8 images, or as many as hold the pixels of 8 of 512 x 512.
 BATCH_SIZE = 8
@@ -254,14 +250,6 @@ def _take_better(reading, indices, second):
         values[indices[better]] = getattr(second, field.name)[better]
 
 
-def refusal(name):
-    """What is said of an image that is no page that can be read."""
-    return (
-        f"{name} does not look like a page of 3x4 leads and a rhythm strip at "
-        "25 mm/s and 10 mm/mV: the model would read it wrong"
-    )
-
-
 def _pixels(image, size):
     if not isinstance(image, np.ndarray):
         return read_resized(image, *size)
@@ -271,11 +259,6 @@ def _pixels(image, size):
             f"{image.shape} of {image.dtype}"
         )
     return resize(image, *size)
-
-
-def is_packaged(name):
-    """Whether a model's name means one of the package: no such file is here."""
-    return str(name) in (READER, *PRESETS) and not Path(name).exists()
 
 
 def _model_file(path):

@@ -13,7 +13,7 @@ import types
 import typing
 from pathlib import Path
 
-from ecg_keras.errors import InputError
+from ecg_keras.errors import InputError, UsageError
 from ecg_keras.files import write_json
 
 
@@ -177,19 +177,24 @@ def read_settings(config_class, path):
 
 
 def run_command(main):
-    """Run a command; return its exit code: 0, 1 for bad input, 130 for ^C.
+    """Run a command; return its exit code.
 
-    Errors that the user can mend are printed in a line, without a traceback.
+    That is what the command returns where it returns a number, or 0; 2 for
+    flags that cannot be used, 1 for other input that cannot, 130 for ^C. Errors
+    that the user can mend are printed in a line, without a traceback.
     """
     try:
-        main()
+        code = main()
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except (InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    return 0
+    return code if type(code) is int else 0
 
 
 def _without_none(hint):

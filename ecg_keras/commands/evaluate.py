@@ -19,7 +19,7 @@ from ecg_keras.ecg.records import (
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.errors import InputError
 from ecg_keras.files import write_csv
-from ecg_keras.predictor import DEFAULT_MODEL, load
+from ecg_keras.packaged import DEFAULT_MODEL
 from ecg_keras.settings import setting
 
 ALL_IMAGES = "all images"
@@ -82,6 +82,9 @@ def evaluate(config):
     bad = {}
     on_bad = bad.__setitem__ if config.skip_bad_records else None
     records = _chosen(read_records(data_dir, config.images, on_bad), config)
+    # Imported here: what is wrong with the data is said before Keras starts.
+    from ecg_keras.predictor import load
+
     model = None
     if config.model not in ((), (NO_MODEL,)):
         model = load(config.model)

@@ -27,8 +27,8 @@ from ecg_keras.ecg.submission import (
 )
 from ecg_keras.errors import InputError
 from ecg_keras.files import replacing, write_json
+from ecg_keras.packaged import DEFAULT_MODEL, is_packaged, refusal
 from ecg_keras.page.images import read_image
-from ecg_keras.predictor import DEFAULT_MODEL, is_packaged, load, refusal
 from ecg_keras.settings import setting
 from ecg_keras.version import __version__
 
@@ -85,6 +85,9 @@ def submit(config):
     records = [(name, rows) for name, rows in table.groupby("id", sort=False)]
     parts_dir = output.with_name(output.name + ".parts")
     _open_parts(parts_dir, config, data_dir, table)
+    # Imported here: what is wrong with the data is said before Keras starts.
+    from ecg_keras.predictor import load
+
     predictor = None
     starts = range(0, len(records), config.records_per_part)
     with tqdm(total=len(records), desc="digitizing") as bar:

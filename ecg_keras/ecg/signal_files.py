@@ -1,24 +1,20 @@
-"""Files of signals: npz to read, csv, Parquet and WFDB to write."""
+"""Files of signals: npz to read, csv, Parquet, WFDB and DICOM to write."""
 
+import json
+import re
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ecg_keras.ecg.leads import (
-    DURATION_S,
-    LEADS,
-    N_LEADS,
-    N_SAMPLES,
-    RATE_HZ,
-    printed_stretch,
-)
-from ecg_keras.ecg.resampling import from_grid
+from ecg_keras.ecg.dicom import write_dicom
+from ecg_keras.ecg.leads import LEADS, N_LEADS, N_SAMPLES, RATE_HZ
+from ecg_keras.ecg.resampling import resample
 from ecg_keras.errors import InputError
 from ecg_keras.files import replacing, write_csv
 
-FORMATS = ("csv", "parquet", "wfdb")
+FORMATS = ("csv", "parquet", "wfdb", "dicom")
 TIME_COLUMN = "time_s"
 STD_PREFIX = "std_mv_"
 # WFDB: 1 uV a step, in 32 bits.
@@ -76,15 +72,21 @@ def signals_table(signals_mv, rate_hz=RATE_HZ):
     """Signals as a table.
 
     Args:
-        signals_mv: (12, 5000) mV on the 500 Hz grid.
-        rate_hz: samples a second of the table.
+        signals_mv: (12, T) mV at 500 Hz, NaN where nothing is printed.
+        rate_hz: samples a second of the table. Each stretch between NaN is
+            resampled alone, band-limited.
 
     Returns:
-        DataFrame with 10 x rate_hz rows and the columns time_s, I, II, III,
-        aVR, aVL, aVF, V1 to V6; mV, NaN where the page prints nothing.
+        DataFrame with T / 500 x rate_hz rows and the columns time_s, I, II,
+        III, aVR, aVL, aVF, V1 to V6; mV, NaN where nothing is printed.
     """
-    table_mv = from_grid(signals_mv, rate_hz)
-    table = pd.DataFrame(table_mv.T, columns=LEADS)
+
+    def resampled(values, n_out, offset_s):
+        return resample(values, RATE_HZ, rate_hz, n_out, offset_s)
+
+    table = pd.DataFrame(
+        _at_rate(signals_mv, rate_hz, resampled).T, columns=LEADS
+    )
     table.insert(0, TIME_COLUMN, np.arange(len(table)) / rate_hz)
     return table
 
@@ -97,50 +99,91 @@ def deviations_table(std_mv, rate_hz=RATE_HZ):
     swing below zero there.
 
     Args:
-        std_mv: (12, 5000) mV on the 500 Hz grid, 0 or more.
+        std_mv: (12, T) mV at 500 Hz, 0 or more, NaN where nothing is printed.
         rate_hz: samples a second of the table.
 
     Returns:
-        DataFrame with 10 x rate_hz rows and the columns std_mv_I to std_mv_V6;
-        mV, NaN where the page prints nothing.
+        DataFrame with T / 500 x rate_hz rows and the columns std_mv_I to
+        std_mv_V6; mV, NaN where nothing is printed.
     """
-    n_samples = round(DURATION_S * rate_hz)
-    table_mv = np.full((N_LEADS, n_samples), np.nan, np.float32)
-    for index, lead in enumerate(LEADS):
-        start, stop = printed_stretch(lead, n_samples)
-        first, last = printed_stretch(lead, N_SAMPLES)
-        table_mv[index, start:stop] = np.interp(
-            np.arange(start, stop) / rate_hz,
-            np.arange(first, last) / RATE_HZ,
-            std_mv[index, first:last],
-        )
+
+    def interpolated(values, n_out, offset_s):
+        times_s = offset_s + np.arange(n_out) / rate_hz
+        return np.interp(times_s, np.arange(len(values)) / RATE_HZ, values)
+
     columns = [STD_PREFIX + lead for lead in LEADS]
-    return pd.DataFrame(table_mv.T, columns=columns)
+    return pd.DataFrame(
+        _at_rate(std_mv, rate_hz, interpolated).T, columns=columns
+    )
 
 
-def write_signals(path, table, file_format):
+def _at_rate(values_mv, rate_hz, convert):
+    """(12, T) at 500 Hz to another rate, each finite stretch by itself.
+
+    Its start and its length are rounded down, as `leads.printed_stretch` does.
+
+    Args:
+        convert: (values, n_out, offset_s) -> (n_out,), value j at
+            offset_s + j / rate_hz from the first of `values`.
+    """
+    n_rows = round(values_mv.shape[1] * rate_hz / RATE_HZ)
+    table_mv = np.full((N_LEADS, n_rows), np.nan, np.float32)
+    for values, row in zip(values_mv, table_mv, strict=True):
+        finite = np.concatenate([[False], np.isfinite(values), [False]])
+        edges = np.flatnonzero(finite[1:] != finite[:-1])
+        for first, last in edges.reshape(-1, 2):
+            start = first * rate_hz // RATE_HZ
+            n_out = min((last - first) * rate_hz // RATE_HZ, n_rows - start)
+            offset_s = start / rate_hz - first / RATE_HZ
+            row[start : start + n_out] = convert(
+                values[first:last], n_out, offset_s
+            )
+    return table_mv
+
+
+def write_signals(path, table, file_format, summary=None):
     """Write a table of signals.
 
     Args:
-        path: file without its suffix; `.csv`, `.parquet`, or `.hea` and `.dat`
-            are added.
-        table: see `signals_table`.
+        path: file without its suffix; `.csv`, `.parquet` or `.dcm` is added,
+            or `_wfdb` for the folder of a WFDB record.
+        table: see `signals_table`; other columns go to csv and Parquet alone.
         file_format: one of `FORMATS`.
+        summary: dict, the metadata of Parquet's schema under the key
+            "ecg_keras", as JSON.
 
     Raises:
-        InputError: WFDB cannot take the path's name, or is not installed.
+        InputError: a package that the format needs is not installed, a value
+            is too large for it, or what was written reads back otherwise.
     """
     path = Path(path)
     if file_format == "csv":
         write_csv(table, _with_suffix(path, ".csv"), float_format="%.5f")
     elif file_format == "parquet":
-        with replacing(_with_suffix(path, ".parquet")) as partial:
-            table.to_parquet(partial, index=False)
+        _write_parquet(_with_suffix(path, ".parquet"), table, summary or {})
     elif file_format == "wfdb":
         _write_wfdb(path, table)
+    elif file_format == "dicom":
+        write_dicom(
+            _with_suffix(path, ".dcm"),
+            table[list(LEADS)].to_numpy(np.float64),
+            rate_of(table),
+        )
     else:
         raise ValueError(
             f"Expected a format from {FORMATS}. Received: {file_format}"
+        )
+
+
+def _write_parquet(path, table, summary):
+    import pyarrow
+    import pyarrow.parquet
+
+    arrow = pyarrow.Table.from_pandas(table, preserve_index=False)
+    metadata = {**arrow.schema.metadata, b"ecg_keras": json.dumps(summary)}
+    with replacing(path) as partial:
+        pyarrow.parquet.write_table(
+            arrow.replace_schema_metadata(metadata), partial
         )
 
 
@@ -156,9 +199,10 @@ def _write_wfdb(path, table):
         raise InputError(
             f"WFDB needs a package ({error}): pip install 'ecg_keras[wfdb]'"
         ) from error
-    rate_hz = round(1 / (table[TIME_COLUMN][1] - table[TIME_COLUMN][0]))
+    rate_hz = rate_of(table)
+    signals_mv = table[list(LEADS)].to_numpy(np.float64)
     # WFDB names may hold letters, digits, hyphens and underscores only.
-    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in path.name)
+    name = re.sub("[^A-Za-z0-9_-]", "_", path.name)
     with replacing(_with_suffix(path, "_wfdb")) as partial:
         partial.mkdir()
         wfdb.wrsamp(
@@ -166,9 +210,28 @@ def _write_wfdb(path, table):
             fs=rate_hz,
             units=["mV"] * len(LEADS),
             sig_name=list(LEADS),
-            p_signal=table[list(LEADS)].to_numpy(np.float64),
+            p_signal=signals_mv,
             fmt=["32"] * len(LEADS),
             adc_gain=[WFDB_GAIN_PER_MV] * len(LEADS),
             baseline=[0] * len(LEADS),
             write_dir=str(partial),
         )
+        found = wfdb.rdrecord(str(partial / name))
+        check_read_back(path, signals_mv, found.p_signal, WFDB_GAIN_PER_MV)
+
+
+def rate_of(table):
+    """Samples a second of a table."""
+    return round(1 / (table[TIME_COLUMN][1] - table[TIME_COLUMN][0]))
+
+
+def check_read_back(path, written_mv, found_mv, steps_per_mv):
+    """Compare what a file holds with what was to be written.
+
+    Raises:
+        InputError: they differ by more than a step, or in what is not shown.
+    """
+    if not np.allclose(
+        written_mv, found_mv, rtol=0, atol=1 / steps_per_mv, equal_nan=True
+    ):
+        raise InputError(f"{path}: what was written reads back otherwise")

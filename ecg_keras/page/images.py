@@ -4,6 +4,7 @@ Pillow decodes, and says when a file is cut off or damaged. Plain PNG files, as
 the competition's are, it only checks: OpenCV decodes them in half of the time.
 """
 
+import contextlib
 import io
 import struct
 import zlib
@@ -18,10 +19,21 @@ from ecg_keras.errors import InputError
 # No trace can be followed on a smaller page; such a file is a mistake.
 MIN_SIDE_PX = 16
 
+# How the files of phones begin (ISO/IEC 23008-12, "brands").
+_HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1"}
+
 # What Pillow's decoders raise for damaged files, each in its own way.
 _DAMAGED = (
     OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
 )  # fmt: skip
+
+
+# All that Pillow raises for a file that it cannot decode.
+NOT_DECODED = (
+    *_DAMAGED,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
 
 
 def read_image(path):
@@ -42,15 +54,31 @@ def read_image(path):
             pixels (`PIL.Image.MAX_IMAGE_PIXELS`, by default an error from
             179 million).
     """
+    with opened(path) as image:
+        if _is_plain_png(image):
+            file = image.fp
+            image.verify()
+            return _decoded_png(file)
+        image.load()
+        return to_rgb(image, path)
+
+
+@contextlib.contextmanager
+def opened(path):
+    """A picture's file, opened by Pillow; what fails within is told in words.
+
+    Yields:
+        PIL.Image.Image that is not decoded yet.
+
+    Raises:
+        InputError: see `read_image`.
+    """
     try:
-        file = io.BytesIO(Path(path).read_bytes())
-        with Image.open(file) as image:
+        data = Path(path).read_bytes()
+        _register_heic(data, path)
+        with Image.open(io.BytesIO(data)) as image:
             _check_size(image, path)
-            if _is_plain_png(image):
-                image.verify()
-                return _decoded_png(file)
-            image.load()
-            return _to_rgb(image, path)
+            yield image
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
     except InputError:
@@ -75,7 +103,7 @@ def resize(image, height, width):
     """Resize by area averaging: each new pixel is the mean of what it covers.
 
     An axis that grows is interpolated linearly instead. Exported models do the
-    same (`saved_model.resize`).
+    same (`writers.resize`).
 
     Args:
         image: (H, W, 3) uint8 or float32.
@@ -97,6 +125,24 @@ def _check_size(image, path):
         )
 
 
+def _register_heic(data, path):
+    """Let Pillow open pictures of phones, if this is one.
+
+    Raises:
+        InputError: pillow-heif is not installed.
+    """
+    if data[4:8] != b"ftyp" or data[8:12] not in _HEIC_BRANDS:
+        return
+    try:
+        import pillow_heif
+    except ImportError:
+        raise InputError(
+            f"{path} is a HEIC picture, which needs another package: pip "
+            "install 'ecg_keras[heic]', or save it as JPEG or PNG"
+        ) from None
+    pillow_heif.register_heif_opener()
+
+
 def _is_plain_png(image):
     """Whether a Pillow image, not loaded yet, is an opaque RGB PNG file."""
     plain = (image.format, image.mode) == ("PNG", "RGB")
@@ -113,8 +159,8 @@ def _decoded_png(file):
     return pixels
 
 
-def _to_rgb(image, path):
-    """A loaded Pillow image as (H, W, 3) uint8."""
+def to_rgb(image, path):
+    """A loaded Pillow image as (H, W, 3) uint8; see `read_image`."""
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise InputError(f"{path} holds floating-point pixels; expected 8 bit")

@@ -1,0 +1,1 @@
+"""Files of people: pictures, multi-page TIFFs and PDFs, as pages."""

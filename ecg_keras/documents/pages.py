@@ -1,0 +1,122 @@
+"""A file as its pages: each page of a PDF or TIFF, or the one of a picture."""
+
+import dataclasses
+import hashlib
+import re
+from pathlib import Path
+
+from PIL import Image
+
+from ecg_keras.documents import pdf
+from ecg_keras.errors import InputError
+from ecg_keras.page.images import NOT_DECODED, opened, read_image, to_rgb
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """One page of a file; nothing of it is decoded yet.
+
+    Attributes:
+        path: the file.
+        index: which of its pages, from 0.
+        count: how many it has.
+        stem: the name, without suffix, of what is written for it.
+        problem: why the file cannot be opened, or None.
+    """
+
+    path: Path
+    index: int = 0
+    count: int = 1
+    stem: str = ""
+    problem: InputError | None = None
+
+    @property
+    def label(self):
+        """The file's name, and the page's number where it has several."""
+        if self.count == 1:
+            return str(self.path)
+        return f"{self.path}, page {self.index + 1} of {self.count}"
+
+    def read(self):
+        """(H, W, 3) uint8 RGB of the page.
+
+        Raises:
+            InputError: see `images.read_image` and `pdf.read_page`.
+        """
+        if self.problem:
+            raise self.problem
+        if is_pdf(self.path):
+            return pdf.read_page(self.path, self.index)
+        if self.count == 1:
+            return read_image(self.path)
+        with opened(self.path) as image:
+            image.seek(self.index)
+            image.load()
+            return to_rgb(image, self.path)
+
+    def sha256(self):
+        """Of the file, in hexadecimal digits."""
+        with open(self.path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def find_pages(files):
+    """All pages of some files, each with a name of its own.
+
+    Page k of a file is `<stem>_p<k>` from the second on. Where two files would
+    get one name, all of them get their suffix as well, as `page_jpg`, and where
+    that is not enough a number.
+
+    Args:
+        files: list of paths; one that cannot be opened is one page with a
+            `problem`.
+
+    Returns:
+        list of `Page`.
+    """
+    stems = [path.stem for path in files]
+    repeated = {stem for stem in stems if stems.count(stem) > 1}
+    pages, names = [], set()
+    for path in files:
+        stem = path.stem
+        if stem in repeated:
+            stem = re.sub(r"[.]", "_", path.name)
+        count, problem = 1, None
+        try:
+            count = _page_count(path)
+        except InputError as error:
+            problem = error
+        for index in range(count):
+            name = stem + (f"_p{index + 1}" if index else "")
+            unique, number = name, 2
+            while unique.lower() in names:
+                unique, number = f"{name}_{number}", number + 1
+            names.add(unique.lower())
+            pages.append(Page(path, index, count, unique, problem))
+    return pages
+
+
+def is_pdf(path):
+    """Whether a file begins as a PDF does, whatever its name is."""
+    with open(path, "rb") as file:
+        return b"%PDF-" in file.read(1024)
+
+
+def _page_count(path):
+    """Raises: InputError: the file cannot be opened at all."""
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; expected a file")
+    try:
+        if is_pdf(path):
+            return pdf.page_count(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    try:
+        with Image.open(path) as image:
+            # Other formats have frames of a film, or small previews.
+            return image.n_frames if image.format == "TIFF" else 1
+    except NOT_DECODED:
+        # `read_image` says in words what is wrong with it.
+        return 1
