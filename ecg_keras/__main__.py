@@ -1,9 +1,14 @@
-"""python -m ecg_keras COMMAND: the commands beside train.py and export.py."""
+"""ecg-keras COMMAND, or python -m ecg_keras COMMAND.
+
+The commands beside train.py and export.py.
+"""
 
 import argparse
 import sys
+from pathlib import Path
 
 from ecg_keras.settings import add_flags, from_namespace, run_command
+from ecg_keras.version import __version__
 
 
 def _render():
@@ -19,9 +24,9 @@ def _evaluate():
 
 
 def _digitize():
-    from ecg_keras.commands.digitize import DigitizeConfig, digitize
+    from ecg_keras.commands.digitize import DigitizeConfig, run
 
-    return DigitizeConfig, digitize
+    return DigitizeConfig, run
 
 
 def _submit():
@@ -42,8 +47,13 @@ COMMANDS = {
 
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
+    by_module = Path(sys.argv[0]).name == "__main__.py"
     parser = argparse.ArgumentParser(
-        prog="python -m ecg_keras", description=__doc__
+        prog="python -m ecg_keras" if by_module else "ecg-keras",
+        description="The commands beside train.py and export.py.",
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"ecg_keras {__version__}"
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, (help_text, load) in COMMANDS.items():

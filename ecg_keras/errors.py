@@ -12,7 +12,14 @@ class InputError(ValueError):
     """Input that cannot be used.
 
     The message names the file or flag, the value found and what was expected.
+
+    Attributes:
+        advice: what to do about it, where the message does not say it.
     """
+
+    def __init__(self, message="", advice=""):
+        super().__init__(message)
+        self.advice = advice
 
 
 class UsageError(InputError):

@@ -24,7 +24,8 @@ def setting(
 
     `old_name` is what the field was called in the version before: its flag
     works, hidden, and a saved config with it can be read. `used_by` names the
-    variants of a command that use the field; None: all.
+    variants of a command that use the field; None: all. Without `help` the
+    flag is hidden.
     """
     metadata = {
         "help": help,
@@ -37,7 +38,7 @@ def setting(
 
 
 def positional(help, *, metavar=None):
-    """A field that takes the command's positional arguments (one or more)."""
+    """A field that takes the command's positional arguments, if any."""
     metadata = {"help": help, "positional": True, "metavar": metavar}
     return dataclasses.field(default=(), metadata=metadata)
 
@@ -72,14 +73,15 @@ def add_flags(parser, config_class, variant=None):
             item = typing.get_args(kind)[0]
             parser.add_argument(
                 field.name,
-                nargs="+",
+                nargs="*",
+                default=argparse.SUPPRESS,
                 type=item,
                 metavar=field.metadata["metavar"],
                 help=field.metadata["help"],
             )
             continue
         options = {"default": argparse.SUPPRESS, "dest": field.name}
-        shown = is_used(field, variant)
+        shown = is_used(field, variant) and field.metadata["help"]
         options["help"] = _help(field) if shown else argparse.SUPPRESS
         if kind is bool:
             options["action"] = argparse.BooleanOptionalAction

@@ -1,13 +1,27 @@
-"""Images to files of signals: the `digitize` command."""
+"""Pages to files of signals: the `digitize` command.
 
-import collections
+Pages are read one by one, and each is written before the next is read: a page
+that cannot be read is a row of `failures.csv`, a run that was killed goes on
+after the pages whose `<stem>.json`, which is written last, is there, and two
+runs into one folder take turns at writing.
+"""
+
+import contextlib
+import csv
 import dataclasses
+import importlib.util
+import json
+import traceback
 from pathlib import Path
 
+import filelock
 import numpy as np
 from tqdm import tqdm
 
-from ecg_keras.ecg.leads import RATE_HZ, printed_mask
+from ecg_keras.documents.pages import find_pages
+from ecg_keras.documents.sources import find_files
+from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED, DigitizedEcg
+from ecg_keras.ecg.leads import PAGE_ROWS, RATE_HZ, RHYTHM_LEAD, printed_mask
 from ecg_keras.ecg.plotting import plot_signals
 from ecg_keras.ecg.signal_files import (
     FORMATS,
@@ -15,20 +29,50 @@ from ecg_keras.ecg.signal_files import (
     signals_table,
     write_signals,
 )
-from ecg_keras.errors import InputError
-from ecg_keras.files import check_output_dir
-from ecg_keras.page.images import read_image
-from ecg_keras.predictor import DEFAULT_MODEL, load, refusal
+from ecg_keras.errors import InputError, UsageError, is_disk_full
+from ecg_keras.files import check_output_dir, replacing, write_json
+from ecg_keras.packaged import DEFAULT_MODEL, NO_LAYOUT
 from ecg_keras.settings import positional, setting
+from ecg_keras.version import __version__
 
-BATCH_SIZE = 8
+FAILURES_FILE = "failures.csv"
+FAILURE_COLUMNS = ("path", "page", "reason", "what_to_do")
+LOCK_FILE = ".ecg_keras.lock"
+# Exit codes: all pages read; nothing read; some failed or are doubtful.
+ALL_READ, NOTHING_READ, SOME_FAILED = 0, 1, 3
+NOT_OVERWRITTEN = "give another --output-dir, or --overwrite"
+REFUSED_ADVICE = (
+    "scan or photograph the page flat, whole and sharp; --force writes what "
+    "was read, which is most likely wrong"
+)
+# Where the traces lie on pages that a model reads, left, top, right and bottom
+# as shares of the picture: the tracer's pages fill theirs, from 3.5 mV above
+# the first row's zero line to 2 mV below the last one's. The photo tracer's lie
+# anywhere.
+TRACES_BOX = {"tracer": (0.0, 0.25, 1.0, 0.95)}
+PICTURE_SUFFIX = ".png"
+EXAMPLE = (
+    "For example: ecg-keras digitize page.png --output-dir out. Pictures, "
+    "PDFs, folders, patterns and @LIST are read; --help says more"
+)
+# What each format writes for a page, after its stem.
+SUFFIXES = {
+    "csv": ".csv",
+    "parquet": ".parquet",
+    "wfdb": "_wfdb",
+    "dicom": ".dcm",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class DigitizeConfig:
     """Settings of `python -m ecg_keras digitize`."""
 
-    images: tuple[str, ...] = positional("image files", metavar="IMAGE")
+    images: tuple[str, ...] = positional(
+        "pictures, PDFs, folders, patterns, or @LIST, a text file that names "
+        "them line by line",
+        metavar="FILE",
+    )
     model: tuple[str, ...] = setting(
         (DEFAULT_MODEL,),
         "reader (the tracer; the photo tracer for what it refuses), tracer or "
@@ -47,130 +91,395 @@ class DigitizeConfig:
     average_images: bool = setting(
         False, "the images show one record: average what they give"
     )
-    skip_bad_images: bool = setting(
-        False, "report images that cannot be read and go on without them"
-    )
     force: bool = setting(
         False, "also write what was read on a page of an unknown layout"
     )
     std: bool = setting(
         False, "add columns with the standard deviation of each sample, in mV"
     )
-    overwrite: bool = setting(False, "replace files that are there already")
+    overwrite: bool = setting(
+        False, "replace files of other pages, and read again what was read"
+    )
+    whole_page: bool = setting(
+        False,
+        "the pictures show the whole page; else its header and footer, which "
+        "may name the patient, are left out",
+    )
+    # Of the version before: bad pages no longer stop the others.
+    skip_bad_images: bool = setting(True, None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What became of a page.
+
+    Attributes:
+        page: `documents.pages.Page`.
+        quality: "good", "doubtful" or "refused"; None: it could not be opened,
+            or what it gave could not be written.
+        reasons: tuple of str.
+        advice: what to do about it.
+    """
+
+    page: object
+    quality: str | None
+    reasons: tuple = ()
+    advice: str = ""
+
+    @property
+    def is_read(self):
+        return self.quality in (GOOD, DOUBTFUL)
+
+
+def run(config):
+    """Digitise pages, say what became of them, and return the exit code.
+
+    Returns:
+        0 if all pages were read, 3 if some failed or are doubtful, 1 if none
+        was read.
+
+    Raises:
+        UsageError: see `digitize`.
+    """
+    results = digitize(config)
+    failed = [result for result in results if not result.is_read]
+    doubtful = [result for result in results if result.quality == DOUBTFUL]
+    n_read = len(results) - len(failed)
+    print(f"read {n_read} of {len(results)} pages to {config.output_dir}")
+    for result in (*doubtful, *failed):
+        word = result.quality or "failed"
+        print(f"{word}: {result.page.label}: {'; '.join(result.reasons)}")
+    if failed:
+        print(f"what to do: {Path(config.output_dir) / FAILURES_FILE}")
+    if not n_read:
+        return NOTHING_READ
+    return SOME_FAILED if failed or doubtful else ALL_READ
 
 
 def digitize(config):
-    """Write the signals of some images.
+    """Write the signals of some pages.
+
+    For each page `<stem>.json` says what was read, beside `<stem>.csv` and
+    `<stem>.png`; `failures.csv` has a row for each page that was not. With
+    `average_images` there is one answer, under the first page's name.
 
     Args:
-        config: a `DigitizeConfig`. For each image `<stem>.csv` and `<stem>.png`
-            are written, for `average_images` those of the first.
+        config: a `DigitizeConfig`.
 
     Returns:
-        list of the stems written.
+        list of `Result`, one for each page.
 
     Raises:
-        InputError: a setting, a model or an image is no good.
+        UsageError: a setting, a folder or a pattern is no good.
+        InputError: the model cannot be read.
+        OSError: the output folder cannot be written.
     """
     output_dir = _check(config)
-    predictor = load(config.model)
-    if config.average_images:
-        batches = [config.images]
-    else:
-        starts = range(0, len(config.images), BATCH_SIZE)
-        batches = [config.images[i : i + BATCH_SIZE] for i in starts]
-    written, bad = [], {}
-    with tqdm(total=len(config.images), desc="digitizing") as bar:
-        for names in batches:
-            images = {}
-            for name in names:
-                try:
-                    images[name] = read_image(name)
-                except InputError as error:
-                    if not config.skip_bad_images:
-                        raise
-                    bad[name] = error
-            if images:
-                reading = predictor.read(list(images.values()))
-                accepted = _accepted(reading, list(images), config, bad)
-                groups = [[index] for index in accepted]
-                if config.average_images:
-                    groups = [accepted] if accepted else []
-                for averaged in groups:
-                    name = list(images)[averaged[0]]
-                    signals_mv = reading.signals_mv[averaged].mean(axis=0)
-                    # Errors of one page's pictures are much alike.
-                    std_mv = reading.std_mv[averaged].mean(axis=0)
-                    _write(
-                        output_dir,
-                        name,
-                        images[name],
-                        signals_mv,
-                        std_mv if config.std else None,
-                        config,
-                    )
-                    written.append(Path(name).stem)
-            bar.update(len(names))
-    print(f"wrote {', '.join(config.format)} of {len(written)} to {output_dir}")
-    for error in bad.values():
-        print(f"left out: {error}")
-    if not written:
-        raise InputError("none of the images could be read")
-    return written
+    files, ignored = find_files(config.images, leave_out=output_dir)
+    pages = find_pages(files)
+    if ignored:
+        kinds = sorted({path.suffix or path.name for path in ignored})
+        print(f"left out {len(ignored)} other files: {' '.join(kinds)}")
+    output_dir.mkdir(parents=True, exist_ok=True)
+    reader = _Reader(config, output_dir)
+    groups = [pages] if config.average_images else [[page] for page in pages]
+    results = []
+    with tqdm(total=len(pages), desc="digitizing") as bar:
+        for group in groups:
+            done = reader.digitize(group)
+            _note_failures(output_dir, done)
+            results += done
+            bar.update(len(group))
+    return results
 
 
-def _accepted(reading, names, config, bad):
-    """Indices of the images whose layout was found; others are reported."""
-    accepted = []
-    for index, refused in enumerate(reading.refused):
-        if refused and not config.force:
-            error = InputError(refusal(names[index]))
-            if not config.skip_bad_images:
-                raise error
-            bad[names[index]] = error
-        else:
-            accepted.append(index)
-    return accepted
+class _Reader:
+    """Reads pages and writes their files; it loads the model when needed."""
 
+    def __init__(self, config, output_dir):
+        self.config, self.output_dir = config, output_dir
+        self.predictor = None
 
-def _write(output_dir, name, image, signals_mv, std_mv, config):
-    stem = Path(name).stem
-    if not np.isfinite(signals_mv).all():
-        raise InputError(f"{name}: the model's answer is not finite")
-    table = signals_table(signals_mv, config.rate_hz)
-    if std_mv is not None:
-        table = table.join(deviations_table(std_mv, config.rate_hz))
-    if config.picture:
-        plot_signals(
-            output_dir / f"{stem}.png",
-            np.where(printed_mask() > 0, signals_mv, np.nan),
-            title=stem,
-            image=image,
+    def digitize(self, pages):
+        """`Result`s of pages that give one answer together."""
+        images, results = {}, []
+        for page in pages:
+            with _failures_in(page, results):
+                if page.problem:
+                    raise page.problem
+                known = self._known(page)
+                if known:
+                    same = known.quality, known.reasons
+                    return [_result_of(page, *same) for page in pages]
+                images[page] = page.read()
+        if not images:
+            return results
+        if self.predictor is None:
+            # Imported here: it brings Keras, which takes seconds.
+            from ecg_keras.predictor import load
+
+            self.predictor = load(self.config.model)
+        first = next(iter(images))
+        with _failures_in(first, results):
+            digitized = self._read(list(images.values()))
+            self._write(first, digitized, images[first])
+            results += [_result(page, digitized) for page in images]
+        return results
+
+    def _read(self, images):
+        """`DigitizedEcg` of images of one record."""
+        reading = self.predictor.read(images)
+        kept = np.flatnonzero(~reading.refused)
+        quality, reasons = GOOD, ()
+        if not len(kept):
+            quality, reasons = REFUSED, (NO_LAYOUT,)
+            kept = np.arange(len(images))
+            if self.config.force:
+                quality = DOUBTFUL
+        signals_mv = reading.signals_mv[kept].mean(axis=0)
+        if not np.isfinite(signals_mv).all():
+            raise InputError("the model's answer is not finite")
+        # Errors of one page's pictures are much alike: their mean, too.
+        std_mv = reading.std_mv[kept].mean(axis=0)
+        printed = printed_mask() > 0
+        return DigitizedEcg(
+            np.where(printed, signals_mv, np.float32(np.nan)),
+            np.where(printed, std_mv, np.float32(np.nan)),
+            layout="3x4+1",
+            speed_mm_per_s=25.0,
+            gain_mm_per_mv=10.0,
+            rows=(*PAGE_ROWS, (RHYTHM_LEAD,)),
+            traces_box=TRACES_BOX.get(str(reading.read_by[kept[0]])),
+            quality=quality,
+            reasons=reasons,
+            read_by=str(reading.read_by[kept[0]]),
         )
-    for file_format in config.format:
-        write_signals(output_dir / stem, table, file_format)
+
+    def _known(self, page):
+        """`Result` of a page whose files are there already, or None.
+
+        Raises:
+            InputError: other files stand in its place.
+        """
+        if self.config.overwrite:
+            return None
+        summary_file = self.output_dir / f"{page.stem}.json"
+        if not summary_file.exists():
+            for path in self._targets(page.stem):
+                if path.exists():
+                    raise InputError(f"{path} exists already", NOT_OVERWRITTEN)
+            return None
+        try:
+            summary = json.loads(summary_file.read_text())
+            file, settings = summary["file"], summary["settings"]
+        except (ValueError, KeyError, TypeError):
+            raise InputError(
+                f"{summary_file} exists already and is not of this version",
+                NOT_OVERWRITTEN,
+            ) from None
+        if file["sha256"] != page.sha256() or file["page"] != page.index + 1:
+            raise InputError(
+                f"{summary_file} exists already, of {file['path']}, page "
+                f"{file['page']}",
+                NOT_OVERWRITTEN,
+            )
+        if settings != self._settings() and summary["quality"] != REFUSED:
+            raise InputError(
+                f"{summary_file} exists already, written with {settings}",
+                NOT_OVERWRITTEN,
+            )
+        if not summary["complete"] or settings != self._settings():
+            return None
+        return _result_of(page, summary["quality"], summary["reasons"])
+
+    def _settings(self):
+        """The settings on which a page's files depend, as JSON has them."""
+        config = self.config
+        return {
+            "ecg_keras": __version__,
+            "model": list(config.model),
+            "rate_hz": config.rate_hz,
+            "format": sorted(config.format),
+            "std": config.std,
+            "force": config.force,
+            "picture": config.picture,
+            "whole_page": config.whole_page,
+            "average_images": config.average_images,
+        }
+
+    def _targets(self, stem):
+        """The files that are written for a page, beside its JSON."""
+        suffixes = [SUFFIXES[name] for name in self.config.format]
+        if self.config.picture:
+            suffixes.append(PICTURE_SUFFIX)
+        return [self.output_dir / (stem + suffix) for suffix in suffixes]
+
+    def _write(self, page, digitized, image):
+        """Write a page's files, in turn with other runs into the folder."""
+        for path in self._targets(page.stem):
+            if path.exists() and path.samefile(page.path):
+                raise InputError(
+                    f"{path} is the page itself", "give another --output-dir"
+                )
+        with filelock.FileLock(self.output_dir / LOCK_FILE):
+            if self._known(page):
+                return
+            summary_file = self.output_dir / f"{page.stem}.json"
+            summary = {
+                "complete": False,
+                **digitized.summary(),
+                "rate_hz": self.config.rate_hz,
+                "file": {
+                    "path": str(page.path),
+                    "page": page.index + 1,
+                    "sha256": page.sha256(),
+                },
+                "settings": self._settings(),
+            }
+            write_json(summary, summary_file)
+            if digitized.quality != REFUSED:
+                self._write_signals(page, digitized, image, summary)
+            write_json({**summary, "complete": True}, summary_file)
+
+    def _write_signals(self, page, digitized, image, summary):
+        config = self.config
+        table = signals_table(digitized.signals_mv, config.rate_hz)
+        if config.std:
+            std = deviations_table(digitized.std_mv, config.rate_hz)
+            table = table.join(std)
+        if config.picture:
+            plot_signals(
+                self.output_dir / (page.stem + PICTURE_SUFFIX),
+                digitized.signals_mv,
+                title=page.stem,
+                image=shown_part(
+                    image, digitized.traces_box, config.whole_page
+                ),
+                rows=digitized.rows,
+            )
+        for file_format in config.format:
+            write_signals(
+                self.output_dir / page.stem, table, file_format, summary
+            )
+
+
+def shown_part(image, traces_box, whole_page):
+    """The part of a page's picture that is shown to people.
+
+    Args:
+        image: (H, W, 3) uint8.
+        traces_box: see `DigitizedEcg`.
+        whole_page: show header and footer, too.
+
+    Returns:
+        (h, w, 3) uint8, or None where it is not known which part holds the
+        traces alone.
+    """
+    if whole_page:
+        return image
+    if traces_box is None:
+        return None
+    height, width = image.shape[:2]
+    left, top, right, bottom = traces_box
+    return image[
+        round(top * height) : round(bottom * height),
+        round(left * width) : round(right * width),
+    ]
+
+
+@contextlib.contextmanager
+def _failures_in(page, results):
+    """Add to `results` what fails within, so that other pages go on.
+
+    A full disk and a folder that cannot be written stop the run: they are no
+    page's fault.
+    """
+    try:
+        yield
+    except InputError as error:
+        advice = error.advice or (
+            "open it in a viewer; if that cannot show it, scan or photograph "
+            "the page again"
+        )
+        results.append(Result(page, None, (str(error),), advice))
+    except (OSError, filelock.Timeout):
+        raise
+    except Exception as error:
+        if is_disk_full(error):
+            raise
+        traceback.print_exc()
+        results.append(
+            Result(
+                page,
+                None,
+                (f"unexpected {type(error).__name__}: {error}",),
+                "a defect of ecg_keras: please report it",
+            )
+        )
+
+
+def _result(page, digitized):
+    return _result_of(page, digitized.quality, digitized.reasons)
+
+
+def _result_of(page, quality, reasons):
+    advice = REFUSED_ADVICE if quality == REFUSED else ""
+    return Result(page, quality, tuple(reasons), advice)
+
+
+def _note_failures(output_dir, results):
+    """Put pages into `failures.csv`, or take them out of it.
+
+    Rows of other pages stay: they may be of another run into this folder.
+    """
+    path = output_dir / FAILURES_FILE
+    with filelock.FileLock(output_dir / LOCK_FILE):
+        rows = {}
+        if path.exists():
+            with open(path, newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    rows[row["path"], row["page"]] = row
+        before = dict(rows)
+        for result in results:
+            key = str(result.page.path), str(result.page.index + 1)
+            rows.pop(key, None)
+            if not result.is_read:
+                values = (*key, "; ".join(result.reasons), result.advice)
+                rows[key] = dict(zip(FAILURE_COLUMNS, values, strict=True))
+        if rows == before:
+            return
+        with replacing(path) as partial:
+            with open(partial, "w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, FAILURE_COLUMNS)
+                writer.writeheader()
+                writer.writerows(rows.values())
 
 
 def _check(config):
+    if not config.images:
+        raise UsageError(f"no page was given. {EXAMPLE}")
+    if not config.output_dir:
+        raise UsageError(
+            f"--output-dir is missing: the folder for the files. {EXAMPLE}"
+        )
     if config.rate_hz < 50:
-        raise InputError(
+        raise UsageError(
             f"expected --rate-hz of 50 or more. Received: {config.rate_hz}"
         )
-    stems = collections.defaultdict(list)
-    for name in config.images:
-        stems[Path(name).stem].append(name)
-    for stem, names in stems.items():
-        if len(names) > 1 and not config.average_images:
-            raise InputError(
-                f"{' and '.join(names)} would both be written to {stem}.csv; "
-                "digitize them into different folders"
+    if not config.model:
+        raise UsageError("no model was given: --model")
+    for name, package in (("wfdb", "wfdb"), ("dicom", "pydicom")):
+        if name in config.format and not importlib.util.find_spec(package):
+            raise UsageError(
+                f"--format {name} needs a package: pip install "
+                f"'ecg_keras[{name}]'"
             )
-    suffixes = (".csv", ".parquet", "_wfdb", ".png")
-    written = [stem + suffix for stem in stems for suffix in suffixes]
-    output_dir = check_output_dir(
-        config.output_dir,
-        names=() if config.overwrite else written,
-        advice="another --output-dir, or --overwrite",
-    )
-    output_dir.mkdir(parents=True, exist_ok=True)
-    return output_dir
+    if "dicom" in config.format and not 200 <= config.rate_hz <= 1000:
+        raise UsageError(
+            "--format dicom takes --rate-hz of 200 to 1000. Received: "
+            f"{config.rate_hz}"
+        )
+    try:
+        return check_output_dir(config.output_dir, names=())
+    except InputError as error:
+        raise UsageError(str(error)) from None

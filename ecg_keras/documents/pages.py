@@ -105,7 +105,7 @@ def is_pdf(path):
 def _page_count(path):
     """Raises: InputError: the file cannot be opened at all."""
     if not path.exists():
-        raise InputError(f"{path} does not exist")
+        raise InputError(f"{path} does not exist", "check its name")
     if path.is_dir():
         raise InputError(f"{path} is a folder; expected a file")
     try:

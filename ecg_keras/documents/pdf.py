@@ -37,7 +37,7 @@ def opened(path):
     try:
         document = pypdfium2.PdfDocument(path)
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
+        raise InputError(f"{path} does not exist", "check its name") from None
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower():
             raise InputError(

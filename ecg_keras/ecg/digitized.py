@@ -21,6 +21,9 @@ class DigitizedEcg:
         layout: what cardiologists call it, as "3x4+1"; None if unknown.
         speed_mm_per_s, gain_mm_per_mv: of the paper; None if unknown.
         rows: leads of each row of the page, from left to right.
+        traces_box: left, top, right and bottom of the part of the picture that
+            holds all traces and no header, as shares of its width and height;
+            None if unknown.
         quality: "good", "doubtful" or "refused".
         reasons: tuple of str, why it is not good.
         read_by: name of the model.
@@ -33,6 +36,7 @@ class DigitizedEcg:
     speed_mm_per_s: float | None = None
     gain_mm_per_mv: float | None = None
     rows: tuple = ()
+    traces_box: tuple | None = None
     quality: str = GOOD
     reasons: tuple = ()
     read_by: str = ""

@@ -1,32 +1,35 @@
-"""Pictures for people: twelve leads, predicted on true."""
+"""Pictures for people: twelve leads, digitised on true."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from ecg_keras.ecg.leads import (
-    DURATION_S,
-    LEADS,
-    N_QUARTERS,
-    PAGE_ROWS,
-    QUARTER_S,
-    RATE_HZ,
-    RHYTHM_LEAD,
-)
+from ecg_keras.ecg.leads import LEADS, PAGE_ROWS, RATE_HZ, RHYTHM_LEAD
 from ecg_keras.files import replacing
 
 ROW_MV = 1.6  # half the height of a row of the chart
-TRUE_COLOUR, FOUND_COLOUR = "#9a9a9a", "#c1121f"
+REFERENCE_COLOUR, SIGNAL_COLOUR = "#9a9a9a", "#c1121f"
+COMPETITION_ROWS = (*PAGE_ROWS, (RHYTHM_LEAD,))
 
 
-def plot_signals(path, signals_mv, reference_mv=None, title=None, image=None):
-    """Draw what a page prints as a 12-lead chart, 3 x 4 and a rhythm strip.
+def plot_signals(
+    path,
+    signals_mv,
+    reference_mv=None,
+    title=None,
+    image=None,
+    rows=COMPETITION_ROWS,
+):
+    """Draw signals as a chart of the page's rows.
 
     Args:
         path: PNG to write.
-        signals_mv: (12, 5000) mV; drawn in red.
-        reference_mv: (12, 5000) mV of the true signals; drawn in grey below.
+        signals_mv: (12, T) mV at 500 Hz, NaN where there is nothing to draw;
+            in red.
+        reference_mv: (12, T) mV of the true signals; in grey below.
         title: text above the chart.
         image: (H, W, 3) uint8, drawn beside the chart's left.
+        rows: leads of each row, from left to right; without any, each lead has
+            a row.
     """
     figure = Figure(figsize=(20 if image is not None else 12, 7.5))
     figure.set_layout_engine("constrained")
@@ -35,49 +38,74 @@ def plot_signals(path, signals_mv, reference_mv=None, title=None, image=None):
         axes[0].imshow(image)
         axes[0].set_axis_off()
     chart = axes[-1]
-    for row, leads in enumerate((*PAGE_ROWS, (RHYTHM_LEAD,))):
-        zero_mv = -2 * ROW_MV * row
-        for column, lead in enumerate(leads):
-            whole = len(leads) == 1
-            start_s = 0.0 if whole else column * QUARTER_S
-            stop_s = DURATION_S if whole else start_s + QUARTER_S
-            samples = slice(int(start_s * RATE_HZ), int(stop_s * RATE_HZ))
-            times_s = np.arange(samples.start, samples.stop) / RATE_HZ
+    rows = rows or [(lead,) for lead in LEADS]
+    duration_s = signals_mv.shape[1] / RATE_HZ
+    for row, leads in enumerate(rows):
+        baseline_mv = -2 * ROW_MV * row
+        for lead, start_s, samples in row_segments(leads, signals_mv):
+            times_s = (
+                start_s + np.arange(samples.stop - samples.start) / RATE_HZ
+            )
             index = LEADS.index(lead)
             if reference_mv is not None:
                 chart.plot(
                     times_s,
-                    zero_mv + reference_mv[index, samples],
-                    color=TRUE_COLOUR,
+                    baseline_mv + reference_mv[index, samples],
+                    color=REFERENCE_COLOUR,
                     linewidth=2.4,
                 )
             chart.plot(
                 times_s,
-                zero_mv + signals_mv[index, samples],
-                color=FOUND_COLOUR,
+                baseline_mv + signals_mv[index, samples],
+                color=SIGNAL_COLOUR,
                 linewidth=0.8,
             )
-            chart.text(start_s + 0.05, zero_mv - 0.95 * ROW_MV, lead)
-    for quarter in range(1, N_QUARTERS):
-        chart.axvline(
-            quarter * QUARTER_S, color="black", linewidth=0.5, linestyle=":"
-        )
-    _draw_paper(chart, n_rows=len(PAGE_ROWS) + 1)
+            chart.text(start_s + 0.05, baseline_mv - 0.95 * ROW_MV, lead)
+            if start_s:
+                chart.axvline(
+                    start_s, color="black", linewidth=0.5, linestyle=":"
+                )
+    _draw_paper(chart, len(rows), duration_s)
     if title:
         chart.set_title(title)
     if reference_mv is not None:
-        chart.plot([], [], color=TRUE_COLOUR, label="true")
-        chart.plot([], [], color=FOUND_COLOUR, label="found")
+        chart.plot([], [], color=REFERENCE_COLOUR, label="reference")
+        chart.plot([], [], color=SIGNAL_COLOUR, label="digitised")
         chart.legend(loc="upper right", ncols=2)
     save_figure(figure, path)
 
 
-def _draw_paper(chart, n_rows):
+def row_segments(leads, signals_mv):
+    """Where the leads of a row stand in a chart of it, side by side.
+
+    Args:
+        leads: names, from left to right; those that are not of the twelve, as
+            V4R, have no signals and leave a gap.
+        signals_mv: (12, T) mV at 500 Hz, NaN where nothing is printed.
+
+    Yields:
+        (lead, start_s, samples): time in the chart, and the slice of T. Where
+        nothing is printed in a lead's column of time, as on pages whose
+        columns show the same seconds, it is the first that is.
+    """
+    width = signals_mv.shape[1] // len(leads)
+    for column, lead in enumerate(leads):
+        if lead not in LEADS:
+            continue
+        samples = slice(column * width, (column + 1) * width)
+        printed = np.isfinite(signals_mv[LEADS.index(lead)])
+        if printed.any() and not printed[samples].any():
+            first = int(np.argmax(printed))
+            samples = slice(first, first + width)
+        yield lead, column * width / RATE_HZ, samples
+
+
+def _draw_paper(chart, n_rows, duration_s):
     """The 5 mm grid of an ECG: 0.2 s and 0.5 mV."""
     bottom = -2 * ROW_MV * n_rows + ROW_MV
-    chart.set(xlim=(0, DURATION_S), ylim=(bottom, ROW_MV), xlabel="time in s")
-    chart.set_xticks(np.arange(0, DURATION_S + 0.1, 1))
-    chart.set_xticks(np.arange(0, DURATION_S, 0.2), minor=True)
+    chart.set(xlim=(0, duration_s), ylim=(bottom, ROW_MV), xlabel="time in s")
+    chart.set_xticks(np.arange(0, duration_s + 0.1, 1))
+    chart.set_xticks(np.arange(0, duration_s, 0.2), minor=True)
     chart.set_yticks(np.arange(np.ceil(bottom), ROW_MV, 0.5), labels=[])
     chart.set_ylabel("0.5 mV a division")
     chart.grid(which="both", color="#f4c9c9", linewidth=0.5)

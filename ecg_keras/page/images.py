@@ -80,7 +80,7 @@ def opened(path):
             _check_size(image, path)
             yield image
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
+        raise InputError(f"{path} does not exist", "check its name") from None
     except InputError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:
