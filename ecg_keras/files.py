@@ -44,9 +44,15 @@ def replacing(path):
             partial.unlink(missing_ok=True)
 
 
-def write_json(values, path):
-    """Write a dict as JSON, moved into place when whole."""
-    text = json.dumps(values, indent=2, default=str)
+def write_json(values, path, indent=2):
+    """Write a dict as JSON, moved into place when whole.
+
+    Args:
+        values: what JSON can hold; anything else as its `str`.
+        path: the file.
+        indent: spaces for each level; None for one line, of large arrays.
+    """
+    text = json.dumps(values, indent=indent, default=str)
     with replacing(path) as partial:
         partial.write_text(text + "\n")
 

@@ -5,6 +5,7 @@ import json
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from ecg_keras.drawing.any_page import (
@@ -13,11 +14,16 @@ from ecg_keras.drawing.any_page import (
     random_page,
     trace_mm,
 )
+from ecg_keras.drawing.folder import RenderConfig, render_dataset
 from ecg_keras.drawing.grid import Grid, coverages
 from ecg_keras.drawing.page_description import CAPTURES
 from ecg_keras.drawing.pose import Pose
 from ecg_keras.drawing.random_layout import random_layout
 from ecg_keras.ecg.leads import LEADS
+from ecg_keras.ecg.records import read_table
+from ecg_keras.errors import InputError
+from ecg_keras.page.images import read_image
+from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.page.printed_layout import PrintedLayout
 
 CAPTURE_NAMES = [name for name, _ in CAPTURES]
@@ -219,8 +225,9 @@ def test_coverage_is_the_area_of_the_lines(style):
     large = coverages(grid, (-1, 21, 50 * 16), (-2, 22, 40 * 16), rect)
     for a, b in zip(small, large, strict=True):
         means = b.reshape(40, 16, 50, 16).mean(axis=(1, 3))
-        # Dots of both directions share their crossings.
-        assert np.abs(a - means).mean() < (8 if style == "dotted" else 2.5)
+        # Dots and dashes of both directions share their crossings.
+        limits = {"dotted": 8, "dashed": 14}
+        assert np.abs(a - means).mean() < limits.get(style, 2.5)
         assert a[:, 0].max() == 0 and a.max() > 40
 
 
@@ -241,3 +248,45 @@ def test_a_picture_can_be_turned_by_quarters():
     x, y = page.paper_map.to_px(points).T
     found = turned.paper_map.to_px(points)
     np.testing.assert_allclose(found, np.stack([page.image.shape[0] - y, x], 1))
+
+
+def test_a_rendered_folder_says_what_its_pages_show(tmp_path):
+    folder = tmp_path / "pages"
+    render_dataset(RenderConfig(str(folder), 2, variety="any", seed=1))
+    table = pd.read_csv(folder / "pages.csv", dtype={"id": str})
+    assert list(table["source"]) == ["simulated"] * 2
+    for row in table.itertuples():
+        truth = json.loads((folder / f"{row.id}.json").read_text())
+        layout = PrintedLayout.from_dict(truth["layout"])
+        paper_map = PaperMap.from_dict(truth["paper_map"])
+        [path] = set(folder.glob(f"{row.id}.*g"))
+        image = read_image(path)
+        signals = read_table(folder / f"{row.id}.csv")
+        assert signals.shape == (12, layout.n_samples)
+        assert layout.name == row.layout
+        inside = 0
+        for printed in layout.rows:
+            for segment in printed.segments:
+                middle = [segment.x_start_mm + 1, printed.zero_y_mm]
+                x, y = paper_map.to_px(middle)
+                inside += 0 < x < image.shape[1] and 0 < y < image.shape[0]
+        assert inside > 0
+    with pytest.raises(InputError, match="--images says nothing"):
+        render_dataset(
+            RenderConfig(str(tmp_path / "b"), variety="any", images=("0003",))
+        )
+
+
+def test_a_killed_folder_of_any_pages_is_finished(tmp_path):
+    config = RenderConfig(str(tmp_path / "p"), 2, variety="any")
+    render_dataset(config)
+    table = pd.read_csv(tmp_path / "p" / "pages.csv")
+    (tmp_path / "p" / "pages.csv").unlink()
+    first = sorted((tmp_path / "p").glob("*.json"))[0]
+    before = first.read_bytes()
+    first.unlink()
+    render_dataset(config)
+    assert first.read_bytes() == before
+    pd.testing.assert_frame_equal(
+        pd.read_csv(tmp_path / "p" / "pages.csv"), table
+    )

@@ -93,16 +93,14 @@ def printed_signals(layout, signals_mv):
         signals_mv: (12, n) mV at 500 Hz.
 
     Returns:
-        (12, T) float32 mV, NaN where nothing is printed; T is the last time
-        that the page shows.
+        (12, `layout.n_samples`) float32 mV, NaN where nothing is printed.
     """
     stretches = [
         (segment.lead.removeprefix("-"), _samples(layout, segment, signals_mv))
         for row in layout.rows
         for segment in row.segments
     ]
-    n_samples = max(index[-1] + 1 for _, index in stretches)
-    printed = np.full((len(LEADS), n_samples), np.nan, np.float32)
+    printed = np.full((len(LEADS), layout.n_samples), np.nan, np.float32)
     for lead, index in stretches:
         if lead in LEADS:
             row = LEADS.index(lead)
@@ -123,8 +121,9 @@ def _samples(layout, segment, signals_mv):
     """Indices of the samples that a segment shows."""
     duration_s = (segment.x_end_mm - segment.x_start_mm) / layout.speed_mm_per_s
     first = np.ceil(segment.time_start_s * RATE_HZ - 1e-6)
-    last = np.floor((segment.time_start_s + duration_s) * RATE_HZ + 1e-6)
-    return np.arange(first, min(last, signals_mv.shape[1])).astype(int)
+    last = (segment.time_start_s + duration_s) * RATE_HZ
+    last = min(np.floor(last + 0.5), signals_mv.shape[1])
+    return np.arange(first, last).astype(int)
 
 
 def _voltage(lead, signals_mv):

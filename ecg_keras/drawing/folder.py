@@ -5,10 +5,18 @@ output_dir/train/{id}/{id}.csv         mV; what the page shows, no more
 output_dir/train/{id}/{id}-{type}.png
 output_dir/train/{id}/{id}-{type}.json where its pixels lie on the page
 output_dir/sources.csv                 id, source of the signals, layout
+
+With `--variety any`, pages of any maker, in a folder of their own kind:
+
+output_dir/{id}.png   or .jpg
+output_dir/{id}.csv   mV at 500 Hz; what the page shows, no more
+output_dir/{id}.json  `paper_map`, `layout`, and how the picture was taken
+output_dir/pages.csv  id, source, layout, speed, gain, capture; written last
 """
 
 import concurrent.futures
 import dataclasses
+import json
 import multiprocessing
 import os
 from pathlib import Path
@@ -18,6 +26,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from ecg_keras.drawing.any_page import draw, random_page
 from ecg_keras.drawing.clean_page import (
     MAX_INK_GREY,
     Header,
@@ -42,12 +51,12 @@ TABLE_DECIMALS = 3
 PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 SETTINGS_FILE = "render.json"
 SIMULATED = "simulated"
-VARIETIES = ("off", "looks", "layouts")
+VARIETIES = ("off", "looks", "layouts", "any")
 # With variety, voltages differ by this deviation of their logarithm: traces of
 # neighbouring rows then cross more often.
 AMPLITUDE_SPREAD = 0.35
 # Where a seed is used for more than one purpose.
-_ORDER, _IDS, _RECORD, _STYLE, _PICTURE = range(5)
+_ORDER, _IDS, _RECORD, _STYLE, _PICTURE, _ANY = range(6)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +85,8 @@ class RenderConfig:
     variety: str = setting(
         "off",
         "looks: other grids, fonts, lines and marks than the competition's; "
-        "layouts: other arrangements of the leads as well",
+        "layouts: other arrangements of the leads as well; any: pages of any "
+        "maker, each a picture with a csv and a json beside it",
         choices=VARIETIES,
     )
     maps: bool = setting(
@@ -117,13 +127,22 @@ def render_dataset(config):
     ]
     # Spawned processes: a fork of a process with JAX's threads may hang.
     spawn = multiprocessing.get_context("spawn")
+    of_any_maker = config.variety == "any"
+    write = _write_any_page if of_any_maker else _write_record
     written = []
     with concurrent.futures.ProcessPoolExecutor(
         min(os.cpu_count(), len(jobs)), spawn
     ) as pool:
-        done = pool.map(_write_record, jobs, chunksize=4)
+        done = pool.map(write, jobs, chunksize=4)
         for record in tqdm(done, "drawing pages", len(jobs)):
             written.append(record)
+    if of_any_maker:
+        table = pd.DataFrame(written)
+        table.insert(0, "source", sources)
+        table.insert(0, "id", ids)
+        write_csv(table, output_dir / "pages.csv")
+        print(f"wrote {len(ids)} pages to {output_dir}")
+        return
     rates_hz, layouts = zip(*written, strict=True)
     write_csv(
         pd.DataFrame({"id": ids, "source": sources, "layout": layouts}),
@@ -151,6 +170,16 @@ def _check(config):
     slow = [rate for rate in config.rate_hz if rate < 50]
     if slow or not config.rate_hz:
         raise InputError(f"expected --rate-hz of 50 or more. Received: {slow}")
+    if config.variety == "any":
+        fixed = RenderConfig()
+        for name in ("images", "rate_hz", "maps"):
+            value = getattr(config, name)
+            if value != getattr(fixed, name):
+                raise InputError(
+                    f"--{name.replace('_', '-')} says nothing of pages of "
+                    "`--variety any`, whose csv is at 500 Hz and whose map is "
+                    f"always written. Received: {value}"
+                )
     if _is_unfinished(config):
         return Path(config.output_dir)
     return check_output_dir(config.output_dir)
@@ -160,7 +189,8 @@ def _is_unfinished(config):
     """Whether the folder is the beginning of what is asked for."""
     output_dir = Path(config.output_dir or "")
     settings = output_dir / SETTINGS_FILE
-    if (output_dir / "train.csv").exists() or not settings.is_file():
+    done = [(output_dir / name).exists() for name in ("train.csv", "pages.csv")]
+    if any(done) or not settings.is_file():
         return False
     return load_json(RenderConfig, settings) == config
 
@@ -233,8 +263,59 @@ def _write_record(job):
                     page_map.to_dict() | described,
                     names[kind].with_suffix(".json"),
                 )
-            _write_png(names[kind], picture)
+            _write_image(names[kind], picture, PNG_OPTIONS)
     return rate_hz, layout.name
+
+
+def draw_any_page(config, index, signals_mv=None):
+    """Draw one page of any maker of what a config asks for.
+
+    Args:
+        config: a `RenderConfig`.
+        index: which page, from 0.
+        signals_mv: (12, 5000) mV to draw; simulated if None.
+
+    Returns:
+        `any_page.DrawnPage`.
+    """
+    rng = np.random.default_rng([config.seed, _ANY, index])
+    if signals_mv is None:
+        signals_mv = simulate(rng)
+    signals_mv = signals_mv * np.exp(rng.normal(0, AMPLITUDE_SPREAD))
+    signals_mv = np.round(signals_mv, TABLE_DECIMALS)
+    return draw(random_page(rng), signals_mv, rng)
+
+
+def _write_any_page(job):
+    """Draw and write one page of any maker; returns its row of pages.csv."""
+    output_dir, page_id, config, index, signals_mv = job
+    cv2.setNumThreads(1)
+    path = output_dir / f"{page_id}.json"  # written last
+    if path.exists():
+        return json.loads(path.read_text())["taken"]
+    page = draw_any_page(config, index, signals_mv)
+    layout = page.layout
+    gains = [row.gain_mm_per_mv for row in layout.rows]
+    taken = {
+        "layout": layout.name,
+        "speed_mm_per_s": layout.speed_mm_per_s,
+        "gain_mm_per_mv": "/".join(f"{g:g}" for g in dict.fromkeys(gains)),
+        "capture": page.description.capture,
+    }
+    write_table(path.with_suffix(".csv"), page.signals_mv)
+    quality = page.description.jpeg_quality
+    suffix = ".png" if quality is None else ".jpg"
+    options = PNG_OPTIONS
+    if quality is not None:
+        options = (cv2.IMWRITE_JPEG_QUALITY, quality)
+    _write_image(path.with_suffix(suffix), page.image, options)
+    truth = {
+        "taken": taken,
+        "layout": layout.to_dict(),
+        "paper_map": page.paper_map.to_dict(),
+    }
+    write_json(truth, path, indent=None)
+    return taken
 
 
 def types(config):
@@ -242,11 +323,10 @@ def types(config):
     return IMAGE_TYPES if ALL_TYPES in config.images else config.images
 
 
-def _write_png(path, picture):
+def _write_image(path, picture, options):
+    picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     with replacing(path) as partial:
-        if not cv2.imwrite(
-            str(partial), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), PNG_OPTIONS
-        ):
+        if not cv2.imwrite(str(partial), picture, options):
             raise OSError(f"{partial} could not be written")
 
 
