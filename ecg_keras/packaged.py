@@ -8,8 +8,8 @@ from pathlib import Path
 # Trained models that come with the package (docs/tracer.md).
 WEIGHTS = Path(__file__).parent / "weights"
 PRESETS = {
-    "tracer": WEIGHTS / "tracer.keras",
-    "photo_tracer": WEIGHTS / "photo_tracer.keras",
+    "tracer": WEIGHTS / "tracer.json",
+    "photo_tracer": WEIGHTS / "photo_tracer.json",
 }
 # The reader tries the first and hands what it refuses to the second, which is
 # loaded when it is first needed.

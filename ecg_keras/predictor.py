@@ -7,21 +7,16 @@ signals_mv = ecg_keras.load().predict(["page.png"])
 import dataclasses
 import functools
 import json
-import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
 
-import ecg_keras.models.photo_tracer  # noqa: F401
-import ecg_keras.models.reading.row_network  # noqa: F401
-
-# Register the losses and layers that a saved model may name.
-import ecg_keras.models.registration.frame_network  # noqa: F401
-import ecg_keras.models.registration.pose_network  # noqa: F401
-import ecg_keras.models.tracer  # noqa: F401
 from ecg_keras.errors import InputError
-from ecg_keras.models.saving import RUN_FILE
+
+# Importing it also registers the layers that a saved model may name.
+from ecg_keras.models.saving import RUN_FILE, read_keras_file
+from ecg_keras.models.weight_files import read_packaged
 from ecg_keras.packaged import (
     DEFAULT_MODEL,
     PRESETS,
@@ -37,6 +32,13 @@ EXPORT_SUMMARY = "export.json"
 # Grows when an export of now cannot be read by the code of before.
 EXPORT_VERSION = 1
 
+# How the outputs of an ensemble in one model follow from its members'.
+_JOINING = {
+    "signals": keras.layers.Average,
+    "std_mv": keras.layers.Average,
+    "layout_found": keras.layers.Minimum,
+}
+
 # A batch by default: 8 images, or as many as hold the pixels of 8 of 512 x 512.
 BATCH_SIZE = 8
 BATCH_PIXELS = BATCH_SIZE * 512 * 512
@@ -48,10 +50,10 @@ class Reading:
 
     Attributes:
         signals_mv: (n, 12, 5000) float32 mV at 500 Hz.
-        std_mv: the same shape, how sure each sample is; NaN from models that
-            do not say.
+        std_mv: the same shape, how sure each sample is; of several models the
+            mean of those that say, NaN where none does.
         layout_found: (n,) 0 to 1, whether an image is a page that the models
-            can read; 1 from models that do not say.
+            can read; of several models the least, 1 where none says.
         read_by: (n,) str, the name of the model that read each image.
     """
 
@@ -131,17 +133,25 @@ class Predictor:
         if len(self.models) == 1:
             return self.models[0]
         image = keras.Input((*self.image_size, 3), name="image")
-        members = []
+        answers = []
         for index, model in enumerate(self.models, start=1):
             config = {**model.get_config(), "name": f"member_{index}"}
             member = keras.Model.from_config(config)
             member.set_weights(model.get_weights())
             answer = member(image)
-            if isinstance(answer, dict):
-                answer = answer["signals"]
-            members.append(answer)
-        mean = keras.layers.Average(dtype="float32", name="signals")
-        return keras.Model(image, mean(members), name="ensemble")
+            if not isinstance(answer, dict):
+                answer = {"signals": answer}
+            answers.append(answer)
+        outputs = {}
+        for name, layer in _JOINING.items():
+            given = [answer[name] for answer in answers if name in answer]
+            if len(given) > 1:
+                given = [layer(dtype="float32", name=name)(given)]
+            if given:
+                outputs[name] = given[0]
+        if list(outputs) == ["signals"]:
+            outputs = outputs["signals"]
+        return keras.Model(image, outputs, name="ensemble")
 
     @property
     def image_size(self):
@@ -210,11 +220,11 @@ class Predictor:
             readings.append(
                 [np.concatenate(x) for x in zip(*parts, strict=True)]
             )
+        signals, std, found = (np.stack(x) for x in zip(*readings, strict=True))
         reading = Reading(
-            *(
-                np.mean(x, axis=0, dtype=np.float32)
-                for x in zip(*readings, strict=True)
-            ),
+            np.mean(signals, axis=0, dtype=np.float32),
+            _mean_of_given(std),
+            _least_of_given(found),
             np.full(len(images), self.name, object),
         )
         refused = np.flatnonzero(reading.refused)
@@ -238,8 +248,28 @@ class Predictor:
             answer = {"signals": answer}
         signals = answer["signals"]
         std = answer.get("std_mv", np.full_like(signals, np.nan))
-        found = answer.get("layout_found", np.ones(len(padded), np.float32))
+        found = answer.get("layout_found", np.full(len(padded), np.nan))
         return [x[: len(pixels)] for x in (signals, std, found)]
+
+
+def _mean_of_given(values):
+    """Mean over models of (models, ...), NaN where none gives a value."""
+    given = ~np.isnan(values)
+    total = np.sum(np.where(given, values, 0), axis=0)
+    count = given.sum(axis=0)
+    mean = np.where(count, total / np.maximum(count, 1), np.nan)
+    return mean.astype(np.float32)
+
+
+def _least_of_given(found):
+    """Least judgement of (models, n); 1 where no model judges.
+
+    A model that does not judge reads anything: it cannot outvote one that
+    refuses.
+    """
+    return np.min(np.where(np.isnan(found), 1, found), axis=0).astype(
+        np.float32
+    )
 
 
 def _take_better(reading, indices, second):
@@ -309,18 +339,9 @@ def _check_export(folder):
 
 
 def _load_model(file):
-    # keras-hub registers the layers of its backbones when it is imported.
-    import keras_hub  # noqa: F401
-
-    try:
-        # Keras's safe mode stays on: a file cannot bring code.
-        model = keras.models.load_model(file, compile=False, safe_mode=True)
-    except (
-        ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile,
-    ) as error:  # fmt: skip
-        raise InputError(
-            f"{file} is no model that can be read: {error}"
-        ) from error
+    if file in PRESETS.values():
+        return read_packaged(file)
+    model = read_keras_file(file)
     output = getattr(model, "output", None)
     if isinstance(output, dict):
         output = output.get("signals")

@@ -1,7 +1,6 @@
 """Loading models of every form, and what they answer."""
 
 import json
-import zipfile
 
 import keras
 import numpy as np
@@ -11,8 +10,8 @@ from PIL import Image
 import ecg_keras
 from ecg_keras.errors import InputError
 from ecg_keras.page.images import resize
-from ecg_keras.predictor import Predictor
-from tests.models import build_tiny
+from ecg_keras.predictor import Predictor, refusal
+from tests.models import build_judging, build_tiny
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +138,57 @@ def test_what_both_models_refuse_is_the_surer_ones():
         reader.predict([np.full((40, 56, 3), 100, np.uint8)])
 
 
+class _Regressor:
+    """Reads anything as 5 mV and judges nothing."""
+
+    input_shape = (None, 40, 56, 3)
+
+    def predict_on_batch(self, images):
+        return np.full((len(images), 12, 5000), 5.0, np.float32)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_ensemble_refuses_what_a_member_that_judges_refuses(order):
+    members = [_Brightness(reads_bright=True), _Regressor()][::order]
+    pages = [np.full((40, 56, 3), value, np.uint8) for value in (200, 10)]
+    reading = Predictor(members).read(pages)
+    assert list(reading.refused) == [False, True]
+    np.testing.assert_allclose(reading.layout_found, [0.9, 0.1], rtol=1e-6)
+    np.testing.assert_allclose(reading.signals_mv[:, 0, 0], [102.5, 7.5])
+    # The deviation of those members that give one.
+    assert np.all(reading.std_mv == 0)
+    alone = Predictor([_Regressor(), _Regressor()]).read(pages)
+    assert not alone.refused.any() and np.isnan(alone.std_mv).all()
+
+
+def test_two_members_that_judge_refuse_what_either_refuses():
+    members = [_Brightness(reads_bright=value) for value in (True, False)]
+    pages = [np.full((40, 56, 3), value, np.uint8) for value in (200, 10)]
+    reading = Predictor(members).read(pages)
+    assert reading.refused.all()
+    np.testing.assert_allclose(reading.layout_found, [0.0, 0.1], rtol=1e-6)
+
+
+def test_an_ensemble_in_one_model_keeps_what_its_members_say(images):
+    members = [build_judging(0), build_judging(1), build_tiny(2)]
+    apart = Predictor(members)
+    joined = Predictor([apart.model])
+    one, other = apart.read(images), joined.read(images)
+    assert one.layout_found.std() > 1e-3 and not np.isnan(one.std_mv).any()
+    for name in ("signals_mv", "std_mv", "layout_found"):
+        np.testing.assert_allclose(
+            getattr(other, name), getattr(one, name), rtol=1e-4, atol=1e-5
+        )
+
+
+def test_a_refusal_names_the_image_and_the_pages_that_are_read():
+    """It advises no flag: it is said under every model and command."""
+    said = refusal("a/b.png")
+    assert said.startswith("a/b.png ") and "--" not in said
+    for word in ("3x4", "rhythm strip", "25 mm/s", "10 mm/mV"):
+        assert word in said
+
+
 def test_the_reader_is_no_single_model_and_no_member(files):
     reader = ecg_keras.load()
     with pytest.raises(InputError, match="tracer or photo_tracer"):
@@ -186,18 +236,6 @@ def test_what_is_no_model_is_refused_by_name(files, tmp_path):
     keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save(other)
     with pytest.raises(InputError, match=r"other.keras.*\(12, 5000\)"):
         ecg_keras.load(other)
-
-
-def test_a_file_cannot_bring_code(files, tmp_path):
-    """A Lambda layer with code inside, as an attacker would write it."""
-    inner = keras.Sequential(
-        [keras.Input((4,)), keras.layers.Lambda(lambda x: x + 1)]
-    )
-    inner.save(tmp_path / "evil.keras")
-    with zipfile.ZipFile(tmp_path / "evil.keras") as archive:
-        assert "__lambda__" in archive.read("config.json").decode()
-    with pytest.raises(InputError, match="evil.keras is no model.*Lambda"):
-        ecg_keras.load(tmp_path / "evil.keras")
 
 
 def _export(folder, models, **changes):
