@@ -15,6 +15,7 @@ from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.models.architectures import ENCODERS
 from ecg_keras.models.backbone import build_encoder
 from ecg_keras.models.regressor import build_regressor
+from ecg_keras.models.saving import without_initialisers
 from ecg_keras.predictor import load
 from ecg_keras.training.losses import SignalLoss
 
@@ -69,12 +70,14 @@ def parameter_counts():
     """
     if keras.backend.backend() != "torch":
         return {}
-    counts = {
-        name: build_encoder(name, "none")[1].count_params() for name in ENCODERS
-    }
-    counts["regressor"] = build_regressor(
-        (64, 64), weights="none"
-    ).count_params()
+    with without_initialisers():
+        counts = {
+            name: build_encoder(name, "none")[1].count_params()
+            for name in ENCODERS
+        }
+        counts["regressor"] = build_regressor(
+            (64, 64), weights="none"
+        ).count_params()
     return {name: count / 1e6 for name, count in counts.items()}
 
 
