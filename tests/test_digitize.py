@@ -16,8 +16,10 @@ from ecg_keras.commands import digitize as digitizing
 from ecg_keras.commands.digitize import DigitizeConfig, digitize, run
 from ecg_keras.ecg.leads import LEADS, printed_mask
 from ecg_keras.ecg.signal_files import deviations_table, signals_table
+from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.errors import InputError, UsageError
 from ecg_keras.predictor import Reading, load
+from tests.ecg_pdfs import write_pdf
 from tests.models import build_tiny
 
 
@@ -344,6 +346,21 @@ def test_two_runs_into_one_folder_keep_each_others_files(tmp_path):
         found = pd.read_csv(tmp_path / "out" / f"{k}.csv")["II"]
         expected = Answers().read([_pixels(k)]).signals_mv[0, 1]
         np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_paths_of_a_pdf_are_read_without_the_model(tmp_path, answers):
+    signals_mv = simulate(np.random.default_rng(7)).astype(np.float64)
+    shown_mv = write_pdf(tmp_path / "a.pdf", signals_mv)
+    page = str(tmp_path / "a.pdf")
+    config = _config([page], tmp_path, std=True, format=("csv", "parquet"))
+    assert run(config) == 0 and answers.calls == 0
+    summary = json.loads((tmp_path / "out" / "a.json").read_text())
+    assert summary["source"] == "vector" and summary["layout"] == "3x4+1"
+    table = pd.read_csv(tmp_path / "out" / "a.csv")
+    apart = table["V2"] - shown_mv[LEADS.index("V2"), : len(table)]
+    assert apart.notna().sum() > 1200 and apart.std() < 0.005
+    assert table["std_mv_V2"].isna().all()
+    assert run(config) == 0
 
 
 def test_pages_of_one_name_get_names_of_their_own(tmp_path):

@@ -202,6 +202,10 @@ class _Reader:
 
     def digitize(self, pages):
         """`Result`s of pages that give one answer together."""
+        if len(pages) == 1:
+            results = self._digitize_paths(pages[0])
+            if results:
+                return results
         images, results = {}, []
         for page in pages:
             with _failures_in(page, results):
@@ -224,6 +228,18 @@ class _Reader:
             digitized = self._read(list(images.values()))
             self._write(first, digitized, images[first])
             results += [_result(page, digitized) for page in images]
+        return results
+
+    def _digitize_paths(self, page):
+        """[`Result`] of a page of a PDF with the traces as paths, or []."""
+        results = []
+        with _failures_in(page, results):
+            if page.problem or self._known(page):
+                return []
+            digitized = page.read_paths()
+            if digitized is not None:
+                self._write(page, digitized, page.read())
+                results.append(_result(page, digitized))
         return results
 
     def _read(self, images):
@@ -345,7 +361,10 @@ class _Reader:
         config = self.config
         table = signals_table(digitized.signals_mv, config.rate_hz)
         if config.std:
-            std = deviations_table(digitized.std_mv, config.rate_hz)
+            std_mv = digitized.std_mv
+            if std_mv is None:
+                std_mv = np.full_like(digitized.signals_mv, np.nan)
+            std = deviations_table(std_mv, config.rate_hz)
             table = table.join(std)
         if config.picture:
             plot_signals(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ecg_keras.documents import pdf
+from ecg_keras.documents import pdf, vector
 from ecg_keras.errors import InputError
 from ecg_keras.page.images import NOT_DECODED, opened, read_image, to_rgb
 
@@ -53,6 +53,16 @@ class Page:
             image.seek(self.index)
             image.load()
             return to_rgb(image, self.path)
+
+    def read_paths(self):
+        """`DigitizedEcg` of traces that a PDF holds as paths, or None.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        if self.problem or not is_pdf(self.path):
+            return None
+        return vector.read_page(self.path, self.index)
 
     def sha256(self):
         """Of the file, in hexadecimal digits."""

@@ -126,7 +126,7 @@ def _at_rate(values_mv, rate_hz, convert):
         convert: (values, n_out, offset_s) -> (n_out,), value j at
             offset_s + j / rate_hz from the first of `values`.
     """
-    n_rows = round(values_mv.shape[1] * rate_hz / RATE_HZ)
+    n_rows = values_mv.shape[1] * rate_hz // RATE_HZ
     table_mv = np.full((N_LEADS, n_rows), np.nan, np.float32)
     for values, row in zip(values_mv, table_mv, strict=True):
         finite = np.concatenate([[False], np.isfinite(values), [False]])
