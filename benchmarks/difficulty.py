@@ -57,16 +57,17 @@ def main():
         for record in pictures.records
     ]
     pages = []
-    for path, page_map, index in pictures.sources:
+    for picture in pictures.sources:
+        index = picture.record
         others = total - np.nan_to_num(pictures.targets[index])
         mean = others / max(len(pictures.records) - 1, 1)
         rate_hz = pictures.records[index].rate_hz
-        pages.append((path, page_map, tables[index], rate_hz, mean))
+        pages.append((picture, tables[index], rate_hz, mean))
     ratios = defaultdict(list)
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
         found = tqdm(pool.map(_ratios, pages), "tracking pages", len(pages))
-        for (path, *_), of_page in zip(pages, found, strict=True):
-            ratios[path.rsplit("-", 1)[1][:4]].append(of_page)
+        for (picture, *_), of_page in zip(pages, found, strict=True):
+            ratios[picture.path.rsplit("-", 1)[1][:4]].append(of_page)
     heads = "".join(f"{name:>9}" for name in NAMES)
     print(f"{'type':6}{'pages':>6}{heads}")
     for kind, of_pages in sorted(ratios.items()):
@@ -77,9 +78,9 @@ def main():
 
 def _ratios(page):
     """The competition's ratio of each of NAMES on a page."""
-    path, page_map, table, rate_hz, mean = page
+    picture, table, rate_hz, mean = page
     cv2.setNumThreads(1)
-    tracked = track_page(*read_picture(path, page_map))
+    tracked = track_page(*read_picture(picture))
     return [
         record_ratio(table, from_grid(signals, rate_hz, like=table), rate_hz)
         for signals in (np.zeros_like(mean), mean, tracked)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ecg_keras.data.augmentation import augment_image
+from ecg_keras.data.augmentation import augment_page
 from ecg_keras.data.page_batches import (
     load_pages,
     ordered_batches,
@@ -109,11 +109,11 @@ def test_augmentation_varies_light_and_moves_a_page_by_little():
     cv2.circle(image, (40, 40), 10, (0, 0, 0), -1)
     places = []
     for seed in range(20):
-        found = augment_image(image, (seed, 0))
+        found = augment_page(image, (seed, 0))
         assert found.shape == image.shape and found.dtype == np.uint8
         y, x = np.nonzero(found[..., 0] < 100)
         places.append((x.mean(), y.mean()))
-        np.testing.assert_array_equal(found, augment_image(image, (seed, 0)))
+        np.testing.assert_array_equal(found, augment_page(image, (seed, 0)))
     moved = np.linalg.norm(np.array(places) - 40, axis=1)
     # 1.5 degrees about a centre that is 125 px away.
     assert 1 < moved.max() < 3.4

@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from ecg_keras.data.augmentation import vary
+from ecg_keras.data.augmentation import vary_light
 from ecg_keras.data.row_batches import random_parts
 from ecg_keras.drawing.clean_page import Style, render_page
 from ecg_keras.drawing.image_types import degrade
 from ecg_keras.ecg.leads import printed_mask
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.ecg.synthesis import simulate
-from ecg_keras.page.page_map import PageMap
 from ecg_keras.page.paper import voltage_mv
 from ecg_keras.page.row_images import (
     BIN_MV,
@@ -135,7 +134,7 @@ def test_a_shifted_part_has_a_shifted_target(tmp_path, page, signals_mv):
 
 def test_varying_changes_light_and_not_shape():
     strip = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)
-    varied = vary(strip, np.random.default_rng(1))
+    varied = vary_light(strip, np.random.default_rng(1))
     assert varied.shape == strip.shape and varied.dtype == np.uint8
     assert (varied != strip).any()
 
@@ -143,12 +142,12 @@ def test_varying_changes_light_and_not_shape():
 def _pictures(folder, page, signals_mv):
     import cv2
 
-    from ecg_keras.data.pictures import Pictures
+    from ecg_keras.data.pictures import Picture, Pictures
 
     path = folder / "page.png"
     cv2.imwrite(str(path), page)
     return Pictures(
-        sources=((str(path), PageMap.identity(), 0),),
+        sources=(Picture(str(path), None, True, 0),),
         records=(None,),
         targets=signals_mv[None],
         rows_mv=_rows_mv(signals_mv)[None],

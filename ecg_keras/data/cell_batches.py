@@ -6,17 +6,19 @@ beyond the page; 1 for a page that can be read (3x4+1), else 0.
 """
 
 import dataclasses
-import json
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
-import keras
 import numpy as np
 import tensorflow as tf
 
-from ecg_keras.data.augmentation import vary
-from ecg_keras.data.pictures import load_pictures, read_picture
+from ecg_keras.data.augmentation import vary_light
+from ecg_keras.data.pictures import (
+    find_pictures,
+    for_each_record,
+    read_picture,
+)
+from ecg_keras.data.tensorflow_devices import keep_off_the_accelerator
 from ecg_keras.page.cells import (
     CELL_PX,
     SHRINK,
@@ -24,13 +26,8 @@ from ecg_keras.page.cells import (
     cell_centres_px,
     cell_counts,
 )
-from ecg_keras.page.layouts import COMPETITION
 from ecg_keras.page.page_map import PageMap
 from ecg_keras.page.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
-
-if keras.backend.backend() != "tensorflow":
-    # The accelerator belongs to the backend that trains.
-    tf.config.set_visible_devices([], "GPU")
 
 # How pages lie, see `example`.
 FLAT, PLACED, ANY = "flat", "placed", "any"
@@ -92,11 +89,15 @@ class SmallPictures:
 def load_small_pictures(records, on_bad=None):
     """Read and shrink the pictures of some records; see `load_pictures`."""
     images, maps, readable = [], [], []
-    for path, page_map, _ in load_pictures(records, on_bad).sources:
-        image, page_map = read_picture(path, page_map)
-        images.append(shrunk(image))
-        maps.append(page_map)
-        readable.append(_is_competition(Path(path).with_suffix(".json")))
+
+    def load(record):
+        found = find_pictures(record)
+        pairs = [read_picture(picture) for picture in found]
+        images.extend(shrunk(image) for image, _ in pairs)
+        maps.extend(page_map for _, page_map in pairs)
+        readable.extend(picture.readable for picture in found)
+
+    for_each_record(records, load, on_bad)
     return SmallPictures(np.stack(images), tuple(maps), np.array(readable))
 
 
@@ -153,7 +154,7 @@ def example(pictures, seed, position, pose=FLAT):
         borderValue=rng.uniform(0, 255, 3).round().tolist(),
     )
     known = readable or pose != FLAT
-    return vary(image, rng), cell_targets(page_map, readable, known)
+    return vary_light(image, rng), cell_targets(page_map, readable, known)
 
 
 def cell_targets(page_map, readable, known=True):
@@ -187,6 +188,7 @@ def frame_batches(pictures, batch_size, steps, seed, first_epoch=0, pose=FLAT):
         image = tf.ensure_shape(image, pictures.images.shape[1:])
         return image, tf.ensure_shape(target, (*cell_counts(), 3))
 
+    keep_off_the_accelerator()
     first = first_epoch * steps * batch_size
     stream = tf.data.Dataset.range(first, np.iinfo("int64").max)
     stream = stream.map(load, num_parallel_calls=2, deterministic=True)
@@ -265,15 +267,3 @@ def _about_middle(turn, scale, shift):
     move[:2, :2] = np.diag(scale) @ fitted
     move[:2, 2] = middle + shift - move[:2, :2] @ middle
     return move
-
-
-def _is_competition(path):
-    """Whether a page's map says that it is 3x4+1 at the usual scale."""
-    if not path.exists():
-        return True  # Type 0001 of the competition.
-    layout = json.loads(path.read_text()).get("layout")
-    return layout is None or (
-        layout["name"] == COMPETITION.name
-        and layout["speed_mm_per_s"] == COMPETITION.speed_mm_per_s
-        and layout["gain_mm_per_mv"] == COMPETITION.gain_mm_per_mv
-    )

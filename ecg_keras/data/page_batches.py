@@ -11,18 +11,14 @@ out.
 import dataclasses
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from ecg_keras.data.augmentation import augment_image
+from ecg_keras.data.augmentation import augment_page
 from ecg_keras.data.page_cache import fill_cache
+from ecg_keras.data.tensorflow_devices import keep_off_the_accelerator
 from ecg_keras.ecg.records import read_signals
 from ecg_keras.errors import InputError
-
-if keras.backend.backend() != "tensorflow":
-    # The accelerator belongs to the backend that trains.
-    tf.config.set_visible_devices([], "GPU")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +104,7 @@ def training_batches(pages, batch_size, seed, first_epoch=0, augment=True):
         batch_size: images in a batch.
         seed: order and augmentation follow from it.
         first_epoch: the epoch with which the stream starts.
-        augment: vary rotation, brightness, contrast and noise.
+        augment: turn pages a little and vary their light and noise.
 
     Returns:
         tf.data.Dataset of (image, target) batches.
@@ -128,7 +124,7 @@ def training_batches(pages, batch_size, seed, first_epoch=0, augment=True):
         if augment:
             image = tf.ensure_shape(
                 tf.numpy_function(
-                    lambda image, at: augment_image(image, [seed, int(at)]),
+                    lambda image, at: augment_page(image, [seed, int(at)]),
                     [image, position],
                     tf.uint8,
                 ),
@@ -172,6 +168,7 @@ def ordered_batches(pages, batch_size):
 
 def _loader(pages):
     """index -> (image (H, W, 3) uint8, target (12, 5000))."""
+    keep_off_the_accelerator()
     with tf.device("CPU"):
         paths = tf.constant(pages.image_paths)
         record_of_image = tf.constant(pages.record_of_image)

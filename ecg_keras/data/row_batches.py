@@ -6,12 +6,12 @@ Batches are `strip` (B, 800, W, 3) uint8 and targets (B, 2 W) float32 mV with
 NaN where there is no trace.
 """
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from ecg_keras.data.augmentation import vary
+from ecg_keras.data.augmentation import vary_light
 from ecg_keras.data.pictures import read_picture
+from ecg_keras.data.tensorflow_devices import keep_off_the_accelerator
 from ecg_keras.ecg.leads import RATE_HZ
 from ecg_keras.page.paper import (
     N_ROWS,
@@ -25,10 +25,6 @@ from ecg_keras.page.row_images import (
     STRIP_WIDTH,
     cut_strip,
 )
-
-if keras.backend.backend() != "tensorflow":
-    # The accelerator belongs to the backend that trains.
-    tf.config.set_visible_devices([], "GPU")
 
 PARTS_PER_PICTURE = 16
 SHUFFLED_PARTS = 256
@@ -64,6 +60,7 @@ def training_parts(
     Returns:
         tf.data.Dataset of (strip, target) batches.
     """
+    keep_off_the_accelerator()
     per_epoch = -(-steps * batch_size // PARTS_PER_PICTURE)
     shapes = (
         (PARTS_PER_PICTURE, STRIP_HEIGHT, n_columns, 3),
@@ -108,13 +105,14 @@ def random_parts(pictures, n_columns, seed, position, augment=True):
     """
     rounds, place = divmod(position, len(pictures))
     order = np.random.default_rng([seed, 0, rounds]).permutation(len(pictures))
-    path, page_map, index = pictures.sources[order[place]]
+    picture = pictures.sources[order[place]]
+    rows_mv = pictures.rows_mv[picture.record]
     rng = np.random.default_rng([seed, 1, position])
-    image, page_map = read_picture(path, page_map)
+    image, page_map = read_picture(picture)
     strips, targets = [], []
     for part in range(PARTS_PER_PICTURE):
         row = part % N_ROWS
-        first = _first_column(pictures.rows_mv[index, row], n_columns, rng)
+        first = _first_column(rows_mv[row], n_columns, rng)
         shift = int(rng.integers(-SHIFT_SAMPLES, SHIFT_SAMPLES + 1))
         shift_y = rng.normal(0, SHIFT_Y_PX / 2)
         if not augment:
@@ -127,12 +125,10 @@ def random_parts(pictures, n_columns, seed, position, augment=True):
             n_columns,
             (shift * PX_PER_S / RATE_HZ, shift_y),
         )
-        strips.append(vary(strip, rng) if augment else strip)
+        strips.append(vary_light(strip, rng) if augment else strip)
         samples = np.arange(SAMPLES_PER_COLUMN * n_columns)
         samples += SAMPLES_PER_COLUMN * first + shift
-        target = pictures.rows_mv[index, row][
-            samples.clip(0, SAMPLES_IN_STRIP - 1)
-        ]
+        target = rows_mv[row][samples.clip(0, SAMPLES_IN_STRIP - 1)]
         target = np.where(samples % SAMPLES_IN_STRIP == samples, target, np.nan)
         targets.append(target + shift_y / PX_PER_MV)
     return np.stack(strips), np.stack(targets).astype(np.float32)

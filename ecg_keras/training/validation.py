@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ecg_keras.data.cell_batches import example
+from ecg_keras.data.cell_batches import FLAT, example
 from ecg_keras.data.page_batches import ordered_batches
 from ecg_keras.data.pictures import read_picture
 from ecg_keras.data.row_batches import whole_strips
@@ -19,6 +19,7 @@ from ecg_keras.ecg.records import read_table
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.models.reading.decoding import read_rows
 from ecg_keras.models.reading.leads_from_rows import join_rows
+from ecg_keras.models.registration.flat_page import fit_affine
 from ecg_keras.models.registration.homography import (
     HALF_PX,
     MIDDLE_PX,
@@ -121,14 +122,15 @@ class StripValidation(_Validation):
     """
 
     def __init__(self, pictures, loss, competition_every=1):
-        record_of_image = [index for _, _, index in pictures.sources]
+        record_of_image = [picture.record for picture in pictures.sources]
         super().__init__(pictures.records, record_of_image, competition_every)
         self.pictures = pictures
         self.loss = loss
 
     def answers(self):
-        for path, page_map, index in self.pictures.sources:
-            strips = whole_strips(*read_picture(path, page_map))
+        for picture in self.pictures.sources:
+            index = picture.record
+            strips = whole_strips(*read_picture(picture))
             logits = self.model.predict_on_batch(strips)
             rows_mv = self.pictures.rows_mv[index]
             loss = float(np.mean(_floats(self.loss.call(rows_mv, logits))))
@@ -140,10 +142,11 @@ class StripValidation(_Validation):
 class FrameValidation(keras.callbacks.Callback):
     """Validates the frame or the pose network.
 
-    Adds to the logs: val_loss; val_error_px, how far the homography is off at
-    the worst cell, the median over the pages; val_found, the share of all
-    pictures whose layout is judged right and which, if it is 3x4+1, lie within
-    half a box of where they should (then the grid's phase finds the rest).
+    The cells are judged as the tracers use them, see `fitted_points`. Adds to
+    the logs: val_loss; val_error_px, the error of the fitted map at its worst
+    cell, the median over the pages; val_found, the share of all pictures whose
+    layout is judged right and which, if it is 3x4+1, lie within half a box of
+    where they should (then the grid's phase finds the rest).
 
     Args:
         pictures: `cell_batches.SmallPictures`.
@@ -157,6 +160,7 @@ class FrameValidation(keras.callbacks.Callback):
     def __init__(self, pictures, loss, seed, pose):
         super().__init__()
         self.loss = loss
+        self.pose = pose
         self.examples = []
         pairs = [
             example(pictures, seed, i, pose) for i in range(self.N_PICTURES)
@@ -168,7 +172,7 @@ class FrameValidation(keras.callbacks.Callback):
             self.model.predict_on_batch(self.images[i : i + self._BATCH])
             for i in range(0, self.N_PICTURES, self._BATCH)
         ])  # fmt: skip
-        errors_px = _frame_errors_px(self.targets, cells)
+        errors_px = map_errors_px(self.targets, cells, self.pose)
         readable = self.targets[:, 0, 0, 2] > 0
         judged = cells[:, 0, 0, 3] > 0
         near = errors_px < UNIT_PX / 2
@@ -180,16 +184,39 @@ class FrameValidation(keras.callbacks.Callback):
         logs["val_found"] = float(np.mean(found))
 
 
-def _frame_errors_px(targets, cells):
-    """How far fitted maps are off, each at the worst of its known cells."""
+def fitted_points(cells, page_points, pose):
+    """Where a map that is fitted to cells puts points of the page.
+
+    The tracer fits an affine map to its frame network's cells, the photo tracer
+    homographies to those of both its networks.
+
+    Args:
+        cells: (B, rows, columns, 4) as a network answers.
+        page_points: (B, n, 2) px.
+        pose: how the pages lie, see `cell_batches.example`.
+
+    Returns:
+        (B, n, 2) px of the picture.
+    """
+    page = (page_points - MIDDLE_PX).astype(np.float32)
+    cells = ops.convert_to_tensor(cells)
+    if pose == FLAT:
+        affine = ops.convert_to_numpy(fit_affine(cells))
+        moved = np.einsum("bij,bnj->bni", affine[:, :, :2], page)
+        return moved + affine[:, None, :, 2] + MIDDLE_PX
+    page = ops.convert_to_tensor(page / HALF_PX)
+    picture = apply(fit_homography(cells), page)
+    return ops.convert_to_numpy(picture) * HALF_PX + MIDDLE_PX
+
+
+def map_errors_px(targets, cells, pose):
+    """Errors of fitted maps (B,), each at the worst of its known cells."""
     known = np.isfinite(targets[..., 0])
-    homography = fit_homography(ops.convert_to_tensor(cells))
     centres = cell_centres_px()
-    page = centres + np.nan_to_num(targets[..., :2]) * UNIT_PX - MIDDLE_PX
-    page = page.reshape(len(page), -1, 2).astype(np.float32) / HALF_PX
-    picture = apply(homography, ops.convert_to_tensor(page))
-    picture = ops.convert_to_numpy(picture).reshape(*known.shape, 2)
-    errors_px = np.abs(picture * HALF_PX + MIDDLE_PX - centres).max(axis=-1)
+    page = centres + np.nan_to_num(targets[..., :2]) * UNIT_PX
+    picture = fitted_points(cells, page.reshape(len(page), -1, 2), pose)
+    picture = picture.reshape(*known.shape, 2)
+    errors_px = np.abs(picture - centres).max(axis=-1)
     worst_px = np.where(known, errors_px, 0).max(axis=(1, 2))
     return np.where(known.any(axis=(1, 2)), worst_px, np.inf)
 
