@@ -35,9 +35,16 @@ def _submit():
     return SubmitConfig, submit
 
 
+def _signals():
+    from ecg_keras.commands.signals import SignalsConfig, choose_signals
+
+    return SignalsConfig, choose_signals
+
+
 # Each loader gives (config class, function of a config): a command imports
 # what it needs and nothing else.
 COMMANDS = {
+    "signals": ("choose recordings to draw pages from", _signals),
     "render": ("draw pages in the competition's folder layout", _render),
     "digitize": ("turn images into signals", _digitize),
     "submit": ("write a submission to the competition", _submit),

@@ -1,4 +1,4 @@
-"""Files of signals: npz to read, csv, Parquet, WFDB and DICOM to write."""
+"""Files of signals: npz and WFDB to read; csv, Parquet, DICOM as well to write."""
 
 import json
 import re
@@ -66,6 +66,60 @@ def read_signals_file(path):
             f"{path}: the signals of {ids[int(np.argmax(bad))]} are not finite"
         )
     return ids, signals_mv[:, [leads.index(lead) for lead in LEADS]]
+
+
+def write_signals_file(path, ids, signals_mv):
+    """Write an npz file as `read_signals_file` reads it.
+
+    Args:
+        path: file that ends in .npz.
+        ids: list of n names.
+        signals_mv: (n, 12, 5000) mV at 500 Hz, in the order of LEADS.
+    """
+    with replacing(path) as partial:
+        np.savez_compressed(
+            partial,
+            ids=list(ids),
+            leads=list(LEADS),
+            signals_mv=np.asarray(signals_mv, np.float32),
+        )
+
+
+def read_wfdb_folder(folder):
+    """Read all WFDB records below a folder, such as PTB-XL's `records500`.
+
+    Args:
+        folder: with files `ID.hea`, of 12 leads for 10 s at 500 Hz.
+
+    Returns:
+        As `read_signals_file`, in the order of the ids.
+
+    Raises:
+        InputError: there is no record, or one of another kind; WFDB is not
+            installed.
+    """
+    wfdb = _wfdb()
+    headers = sorted(Path(folder).rglob("*.hea"), key=lambda path: path.stem)
+    if not headers:
+        raise InputError(f"{folder}: no WFDB record (.hea) in it")
+    order = {lead.upper(): index for index, lead in enumerate(LEADS)}
+    signals_mv = np.empty((len(headers), N_LEADS, N_SAMPLES), np.float32)
+    for index, path in enumerate(headers):
+        record = wfdb.rdrecord(str(path.with_suffix("")))
+        names = [str(name).upper() for name in record.sig_name]
+        shape = record.p_signal.shape
+        good = record.fs == RATE_HZ and sorted(names) == sorted(order)
+        units = {str(unit).lower() for unit in record.units}
+        if not good or shape[0] != N_SAMPLES or units != {"mv"}:
+            raise InputError(
+                f"{path}: expected {N_SAMPLES} samples of 12 leads in mV at "
+                f"{RATE_HZ} Hz. Received: {shape[0]} of {names} in "
+                f"{sorted(units)} at {record.fs} Hz"
+            )
+        signals_mv[index, [order[name] for name in names]] = record.p_signal.T
+        if not np.isfinite(signals_mv[index]).all():
+            raise InputError(f"{path}: its signals are not finite")
+    return [path.stem for path in headers], signals_mv
 
 
 def signals_table(signals_mv, rate_hz=RATE_HZ):
@@ -193,12 +247,7 @@ def _with_suffix(path, suffix):
 
 
 def _write_wfdb(path, table):
-    try:
-        import wfdb
-    except ImportError as error:
-        raise InputError(
-            f"WFDB needs a package ({error}): pip install 'ecg_keras[wfdb]'"
-        ) from error
+    wfdb = _wfdb()
     rate_hz = rate_of(table)
     signals_mv = table[list(LEADS)].to_numpy(np.float64)
     # WFDB names may hold letters, digits, hyphens and underscores only.
@@ -235,3 +284,13 @@ def check_read_back(path, written_mv, found_mv, steps_per_mv):
         written_mv, found_mv, rtol=0, atol=1 / steps_per_mv, equal_nan=True
     ):
         raise InputError(f"{path}: what was written reads back otherwise")
+
+
+def _wfdb():
+    try:
+        import wfdb
+    except ImportError as error:
+        raise InputError(
+            f"WFDB needs a package ({error}): pip install 'ecg_keras[wfdb]'"
+        ) from error
+    return wfdb
