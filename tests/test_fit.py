@@ -78,6 +78,13 @@ def test_a_network_is_compiled_once_whatever_an_old_config_freezes(tmp_path):
     assert task.compiled == 1
 
 
+def test_a_run_stops_after_so_many_epochs_and_goes_on_later(tmp_path):
+    *_, history = _fit(tmp_path, (1, 2, 3), stop_after=2)
+    assert len(history) == 2
+    *_, history = _fit(tmp_path, (1, 2, 3))
+    assert [logs["val_score"] for logs in history] == [1, 2, 3]
+
+
 def test_an_epoch_whose_score_is_no_number_is_never_the_best(tmp_path):
     _, last, history = _fit(tmp_path, (NAN, 1.0, NAN, 0.5))
     assert len(history) == 4

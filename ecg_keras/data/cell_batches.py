@@ -29,18 +29,19 @@ from ecg_keras.page.cells import (
 from ecg_keras.page.page_map import PageMap
 from ecg_keras.page.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
 
-# How pages lie, see `example`.
+# How pages lie, see `example`. All ranges below were chosen to hold the drawn
+# scans and photos with room to spare (`drawing.image_types`); none was fitted.
 FLAT, PLACED, ANY = "flat", "placed", "any"
 
 
 class Moves(NamedTuple):
-    """How differently a page may lie: deviations of what moves it.
+    """Standard deviations of random moves of a page.
 
     Attributes:
-        turn_deg: turns.
-        scale: of both axes.
-        shift_px: right and down.
-        corner_px: of each corner, as if seen from aside.
+        turn_deg: rotation.
+        scale: of both axes, about 1.
+        shift_px: right and down, page px.
+        corner_px: of each corner, as in perspective, page px.
     """
 
     turn_deg: float
@@ -52,11 +53,13 @@ class Moves(NamedTuple):
 MOVED = Moves(1.5, 0.025, 25.0, 15.0)
 STRAIGHTENED = Moves(0.8, 0.012, 15.0, 12.0)
 STRETCH = 0.006  # of one axis
-# Pages that the pose network has put in their place; it looks several times
-# itself, at a picture and at what it found: some of its pages are placed.
+# The pose network sees each photo several times, straightened by its own answer
+# before: this share of its examples are pages that are straight but for MOVED.
 PLACED_SHARE = 0.4
-# How any other page does: of a picture as it is, or of a placed page.
+# Of the other examples, this share begin with the picture as it was taken, the
+# rest with the page straightened.
 AS_TAKEN_SHARE = 0.5
+AS_TAKEN_SCALE = (0.9, 1.05)
 ANY_TURN_DEG = 6.0
 ANY_SCALE = (0.5, 1.05)
 ANY_STRETCH = 0.12
@@ -66,6 +69,8 @@ SQUEEZED = 1.7
 SQUEEZED_SHARE = 0.3
 # Share of pictures that are made unreadable: far too small or too large.
 SPOILT_SHARE = {FLAT: 0.1, PLACED: 0.1, ANY: 0.06}
+SPOILT_SMALL, SPOILT_LARGE = (0.15, 0.4), (1.4, 2.0)
+SPOILT_SHIFT_PX = 4 * CELL_PX
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,16 +120,16 @@ def example(pictures, seed, position, pose=FLAT):
     Args:
         pictures: `SmallPictures`.
         seed, position: of the stream of examples.
-        pose: how pages lie. FLAT: as in the picture, a little moved; turned
-            pages cannot be read. PLACED: about in their place. ANY: turned,
-            small or aside.
+        pose: how pages lie. FLAT: as in the picture, moved by `MOVED`; turned
+            pages cannot be read. PLACED: straightened, then moved by
+            `STRAIGHTENED`. ANY: turned, small, or seen from aside.
 
     Returns:
         (213, 275, 3) uint8 and (27, 35, 3) float32.
     """
-    rounds, place = divmod(position, len(pictures))
+    rounds, position_in_round = divmod(position, len(pictures))
     order = np.random.default_rng([seed, 0, rounds]).permutation(len(pictures))
-    index = order[place]
+    index = order[position_in_round]
     rng = np.random.default_rng([seed, 1, position])
     spoilt = rng.random() < SPOILT_SHARE[pose]
     page_map = pictures.maps[index]
@@ -158,12 +163,12 @@ def example(pictures, seed, position, pose=FLAT):
 
 
 def cell_targets(page_map, readable, known=True):
-    """What the frame network should say, (27, 35, 3) float32.
+    """Targets of a registration network, (27, 35, 3) float32.
 
     Args:
-        page_map: of the picture.
-        readable: whether it is 3x4+1.
-        known: whether its place counts.
+        page_map: `PageMap` of the picture.
+        readable: whether the page is 3x4+1.
+        known: whether the page points are given; False: all are NaN.
     """
     centres = cell_centres_px().astype(float)
     points = page_map.to_page(centres)
@@ -204,7 +209,7 @@ def _move(rng, moves=MOVED):
 
 
 def _placing_move(rng, homography, moves):
-    """The page about where it belongs.
+    """(3, 3) picture px to picture px: the page straightened, then moved.
 
     Args:
         rng: numpy Generator.
@@ -221,7 +226,7 @@ def _any_move(rng, homography):
     stretch = np.exp(rng.normal(0, ANY_STRETCH, 2))
     if rng.random() < AS_TAKEN_SHARE:
         # A quarter turn of the picture as it was squeezed to its size.
-        scale = rng.uniform(0.9, 1.05) * stretch
+        scale = rng.uniform(*AS_TAKEN_SCALE) * stretch
         return _about_middle(turn, scale, rng.normal(0, MOVED.shift_px, 2))
     scale = rng.uniform(*ANY_SCALE) * stretch
     if rng.random() < SQUEEZED_SHARE:
@@ -245,8 +250,9 @@ def _spoiling_move(rng, turned):
     if turned and rng.random() < 0.5:
         turn = np.pi / 2 * rng.integers(1, 4)
         return _about_middle(turn, np.ones(2), rng.normal(0, MOVED.shift_px, 2))
-    scale = rng.choice([rng.uniform(0.15, 0.4), rng.uniform(1.4, 2)])
-    return _about_middle(0, scale * np.ones(2), rng.normal(0, 4 * CELL_PX, 2))
+    scale = rng.choice([rng.uniform(*SPOILT_SMALL), rng.uniform(*SPOILT_LARGE)])
+    shift = rng.normal(0, SPOILT_SHIFT_PX, 2)
+    return _about_middle(0, scale * np.ones(2), shift)
 
 
 def _about_middle(turn, scale, shift):

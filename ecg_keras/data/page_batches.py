@@ -114,9 +114,9 @@ def training_batches(pages, batch_size, seed, first_epoch=0, augment=True):
     load = _loader(pages)
 
     def example(position):
-        epoch, place = position // per_epoch, position % per_epoch
+        epoch, step = position // per_epoch, position % per_epoch
         index = tf.random.experimental.index_shuffle(
-            place,
+            step,
             tf.stack([tf.constant(seed, tf.int64), epoch]),
             max_index=n_images - 1,
         )

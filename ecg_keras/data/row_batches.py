@@ -1,4 +1,4 @@
-"""Pictures with known maps to batches of parts of strips, by tf.data.
+"""Pictures with known maps to batches of parts of row images, by tf.data.
 
 What a batch holds is a pure function of (seed, epoch, step).
 
@@ -28,15 +28,16 @@ from ecg_keras.page.row_images import (
 
 PARTS_PER_PICTURE = 16
 SHUFFLED_PARTS = 256
-# How far off its place the page's frame may be found, in page px; samples.
+# As far as a row image may be off where the page is not found exactly: twice
+# the standard deviation down, in page px, and the most along time, in samples.
 SHIFT_Y_PX = 4.0
 SHIFT_SAMPLES = 8
-# Places from which the one with the largest wave is taken.
-CHOICES = 4
+# Half of the parts are those with the largest wave of so many candidates.
+N_CANDIDATES = 4
 
 
 def whole_strips(image, page_map):
-    """The four rows of a picture, (4, STRIP_HEIGHT, STRIP_WIDTH, 3) uint8."""
+    """A picture's row images, (4, STRIP_HEIGHT, STRIP_WIDTH, 3) uint8."""
     return np.stack([
         cut_strip(image, page_map, row, 0, STRIP_WIDTH)
         for row in range(N_ROWS)
@@ -53,9 +54,9 @@ def training_parts(
         n_columns: width of the parts.
         batch_size: parts in a batch.
         steps: batches in an epoch.
-        seed: order, places and augmentation follow from it.
+        seed: order, parts and augmentation follow from it.
         first_epoch: the epoch with which the stream starts.
-        augment: vary light, noise, and the place of the strip.
+        augment: vary light, noise, and the position of the row image.
 
     Returns:
         tf.data.Dataset of (strip, target) batches.
@@ -103,9 +104,9 @@ def random_parts(pictures, n_columns, seed, position, augment=True):
         (PARTS_PER_PICTURE, STRIP_HEIGHT, n_columns, 3) uint8 and
         (PARTS_PER_PICTURE, 2 n_columns) float32 mV.
     """
-    rounds, place = divmod(position, len(pictures))
+    rounds, position_in_round = divmod(position, len(pictures))
     order = np.random.default_rng([seed, 0, rounds]).permutation(len(pictures))
-    picture = pictures.sources[order[place]]
+    picture = pictures.sources[order[position_in_round]]
     rows_mv = pictures.rows_mv[picture.record]
     rng = np.random.default_rng([seed, 1, position])
     image, page_map = read_picture(picture)
@@ -139,10 +140,10 @@ def _first_column(row_mv, n_columns, rng):
 
     These cross other rows, are rare, and hold most of the error's power.
     """
-    places = rng.integers(0, STRIP_WIDTH - n_columns + 1, CHOICES)
+    columns = rng.integers(0, STRIP_WIDTH - n_columns + 1, N_CANDIDATES)
     if rng.random() < 0.5:
-        return int(places[0])
+        return int(columns[0])
     size_mv = np.nan_to_num(np.abs(row_mv))
-    starts = SAMPLES_PER_COLUMN * places[:, None]
+    starts = SAMPLES_PER_COLUMN * columns[:, None]
     parts = size_mv[starts + np.arange(SAMPLES_PER_COLUMN * n_columns)]
-    return int(places[parts.max(axis=1).argmax()])
+    return int(columns[parts.max(axis=1).argmax()])

@@ -1,4 +1,4 @@
-"""Files of signals: npz and WFDB to read; csv, Parquet, DICOM as well to write."""
+"""Files of signals: npz, WFDB to read; also csv, Parquet, DICOM to write."""
 
 import json
 import re

@@ -47,11 +47,11 @@ NETWORK_LEARNING_RATE = 2e-3
 AUTO = "auto"
 PRECISIONS = (AUTO, "float32", "mixed_float16", "mixed_bfloat16")
 
-# What may change when a run is resumed: where it reads and writes, and how much
-# it keeps. The regressor's number of epochs may, too; the learning rate of the
-# networks falls along a cosine over all their epochs.
+# What may change when a run is resumed: where it reads, how much it keeps, and
+# when it stops. The regressor's number of epochs may, too; the learning rate of
+# the networks falls along a cosine over all their epochs.
 FREE_ON_RESUME = (
-    "resume", "about", "data_dir", "more_data_dirs", "cache_dir",
+    "resume", "about", "data_dir", "more_data_dirs", "cache_dir", "stop_after",
     "keep_checkpoints", "tensorboard", "profile",
 )  # fmt: skip
 # What a batch's memory grows with, the most effective first.
@@ -107,6 +107,13 @@ class TrainConfig:
         "preset; the tracers' networks: none (their default), or the tracer to "
         "begin with",
     )
+    others: str | None = setting(
+        None,
+        "tracer whose other networks complete the one that is saved (default: "
+        "the packaged one)",
+        metavar="TRACER",
+        used_by=NETWORKS,
+    )
     image_size: tuple[int, int] = setting(
         (512, 512),
         "images are resized to this",
@@ -133,6 +140,11 @@ class TrainConfig:
     )
     weight_decay: float = setting(1e-5, "weight decay")
     epochs: int = setting(50, "most epochs")
+    stop_after: int | None = setting(
+        None,
+        "end after so many of the epochs; the learning rate falls as if all "
+        "of them came",
+    )
     patience: int = setting(
         10, "epochs without a better score before the run ends"
     )
@@ -300,6 +312,7 @@ def check_config(config):
         ("learning_rate", (config.learning_rate or 1) > 0, "more than 0"),
         ("weight_decay", config.weight_decay >= 0, "0 or more"),
         ("epochs", config.epochs >= 1, "1 or more"),
+        ("stop_after", (config.stop_after or 1) >= 1, "1 or more"),
         ("patience", config.patience >= 1, "1 or more"),
         (
             "freeze_encoder_epochs",
@@ -438,7 +451,8 @@ def resumed_config(config, given):
             if name == "epochs":
                 why = (
                     "The learning rate falls along a cosine over all epochs "
-                    f"of the run: begin another with --weights {config.resume}"
+                    "of the run: stop earlier by --stop-after, or begin "
+                    f"another with --weights {config.resume}"
                 )
             raise InputError(
                 f"{flag_name(name)} {value} differs from {before} in "

@@ -172,9 +172,10 @@ def _fit(model, task, run_dir):
         model.optimizer.build(model.trainable_variables)
         checkpoint.restore(model)
         print(f"going on after epoch {done} of {config.epochs}")
-    while done < config.epochs and not stopped:
+    end = min(config.epochs, config.stop_after or config.epochs)
+    while done < end and not stopped:
         frozen = done < task.frozen_epochs
-        last = config.epochs
+        last = end
         if frozen:
             last = min(last, task.frozen_epochs)
         if compiled_for != frozen:

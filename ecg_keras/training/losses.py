@@ -22,8 +22,9 @@ from ecg_keras.page.row_images import (
 # flat leads and perfect predictions, and changes a usual SNR by less than
 # 0.001 dB up to about 30 dB.
 POWER_FLOOR_MV2 = 1e-8
-# The logarithm of an uncertainty in boxes of 5 mm that says nothing.
-UNSURE = 3.0
+# Log b, b in boxes of 5 mm, that a cell beyond the page should have at least:
+# exp(3) = 20 boxes are half a page, as far off as a guess.
+LOG_SCALE_OF_A_GUESS = 3.0
 
 
 def split_target(y_true, y_pred):
@@ -124,15 +125,15 @@ class TraceLoss(keras.losses.Loss):
     """`SignalLoss` of the traces, and cross-entropy of their distributions.
 
     Targets are (B, T) mV with NaN where there is no trace; predictions are
-    logits (B, N_BINS, T). Voltages beyond the strip are left out: no answer
-    would be right.
+    logits (B, N_BINS, T). Voltages beyond the row image are left out: no bin
+    stands for them.
 
     Args:
-        mse_weight, snr_weight: see `SignalLoss`; each strip is a record of one
-            lead.
+        mse_weight, snr_weight: see `SignalLoss`; each row image counts as a
+            record of one lead.
         trace_weight: weight of the cross-entropy to a Gaussian over the bins,
             in nats.
-        target_bins: the Gaussian's deviation.
+        target_bins: the Gaussian's standard deviation, in bins.
     """
 
     def __init__(
@@ -151,7 +152,7 @@ class TraceLoss(keras.losses.Loss):
         self.target_bins = target_bins
 
     def call(self, y_true, y_pred):
-        y_true = within_strip(y_true)
+        y_true = within_row(y_true)
         found, _ = read_out(y_pred)
         signal = SignalLoss(self.mse_weight, self.snr_weight).call(
             y_true[:, None], found[:, None]
@@ -171,8 +172,8 @@ class TraceLoss(keras.losses.Loss):
         return {**super().get_config(), **own}
 
 
-def within_strip(y_true):
-    """Traces (B, T) mV with NaN where they leave the strip."""
+def within_row(y_true):
+    """Traces (B, T) mV with NaN where they leave the row image."""
     y_true = ops.cast(y_true, "float32")
     # A comparison with NaN is false, which keeps NaN.
     outside = ops.abs(y_true) > REACH_MV
@@ -188,7 +189,7 @@ def trace_entropy(y_true, y_pred, target_bins):
         target_bins: deviation of the Gaussian, in bins.
 
     Returns:
-        (B,) nats, the mean over the trace; 0 for a strip without one.
+        (B,) nats, the mean over the trace; 0 for a row image without one.
     """
     known = ops.logical_not(ops.isnan(y_true))
     level = ops.where(known, y_true, ops.zeros_like(y_true))
@@ -196,8 +197,8 @@ def trace_entropy(y_true, y_pred, target_bins):
     bins = ops.arange(N_BINS, dtype="float32")[None, :, None]
     distance = (bins - level[:, None]) / target_bins
     target = ops.softmax(-0.5 * ops.square(distance), axis=1)
-    share = ops.log_softmax(ops.cast(y_pred, "float32"), axis=1)
-    entropy = -ops.sum(target * share, axis=1)
+    log_found = ops.log_softmax(ops.cast(y_pred, "float32"), axis=1)
+    entropy = -ops.sum(target * log_found, axis=1)
     known = ops.cast(known, "float32")
     count = ops.maximum(ops.sum(known, axis=1), 1.0)
     return ops.sum(entropy * known, axis=1) / count
@@ -205,21 +206,22 @@ def trace_entropy(y_true, y_pred, target_bins):
 
 @keras.saving.register_keras_serializable(package="ecg_keras")
 def trace_snr_db(y_true, y_pred):
-    """`snr_db` of strips: (B, T) mV and logits (B, N_BINS, T) to (B,) dB."""
+    """`snr_db` of row images: (B, T) mV, logits (B, N_BINS, T) to (B,) dB."""
     found, _ = read_out(y_pred)
-    return snr_db(within_strip(y_true)[:, None], found[:, None])
+    return snr_db(within_row(y_true)[:, None], found[:, None])
 
 
 @keras.saving.register_keras_serializable(package="ecg_keras")
 class FrameLoss(keras.losses.Loss):
-    """Of the frame network: where cells lie, how sure, and the layout.
+    """Loss of a registration network: page points, their scale b, the layout.
 
-    Laplace's negative log likelihood of the cells' places, |d| / b + log b in
-    boxes of 5 mm, and the binary cross-entropy of the layout. Cells that show
-    no page should be unsure: log b of `UNSURE` or more.
+    The Laplace distribution's negative log likelihood of the cells' page
+    points, |d| / b + log b in boxes of 5 mm, plus the binary cross-entropy of
+    the layout. For cells beyond the page, a hinge asks for log b of
+    `LOG_SCALE_OF_A_GUESS` or more: the likelihood has no term for them.
 
     Args:
-        layout_weight: weight of the latter.
+        layout_weight: weight of the cross-entropy.
     """
 
     def __init__(self, layout_weight=1.0, name="frame_loss", **kwargs):
@@ -228,20 +230,20 @@ class FrameLoss(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         known = ops.logical_not(ops.isnan(y_true[..., 0]))
-        place = ops.where(
+        point = ops.where(
             known[..., None], y_true[..., :2], ops.zeros_like(y_true[..., :2])
         )
         known = ops.cast(known, "float32")
         log_b = ops.clip(y_pred[..., 2], -6.0, 6.0)
-        distance = ops.sum(ops.abs(y_pred[..., :2] - place), axis=-1)
+        distance = ops.sum(ops.abs(y_pred[..., :2] - point), axis=-1)
         nll = (distance * ops.exp(-log_b) + 2 * log_b) * known
         count = ops.maximum(ops.sum(known, axis=(1, 2)), 1.0)
         logit = y_pred[:, 0, 0, 3]
         layout = ops.softplus(logit) - y_true[:, 0, 0, 2] * logit
         nll = ops.sum(nll, axis=(1, 2)) / count
-        # Where no page is, nothing else would hold the uncertainty.
-        sure = ops.mean(ops.relu(UNSURE - log_b) * (1 - known), axis=(1, 2))
-        return nll + sure + self.layout_weight * layout
+        too_sure = ops.relu(LOG_SCALE_OF_A_GUESS - log_b) * (1 - known)
+        beyond = ops.mean(too_sure, axis=(1, 2))
+        return nll + beyond + self.layout_weight * layout
 
     def get_config(self):
         return {**super().get_config(), "layout_weight": self.layout_weight}

@@ -50,7 +50,7 @@ def join():
 
 
 def check(config):
-    """Check what would differ between processes, or be made by each.
+    """Check that several processes share their folders and their data.
 
     Args:
         config: a `config.TrainConfig`.
@@ -97,12 +97,14 @@ def own_devices():
 
 
 class OnOwnDevices(keras.callbacks.Callback):
-    """What another callback does after an epoch is no other process's concern.
+    """Runs a callback's `on_epoch_end` on the devices of this process alone.
+
+    Without it a prediction for validation would wait for the other processes.
 
     Args:
-        callback: it may save the model, and build others.
-        copy: it also predicts: it gets a copy of the model on this process's
-            devices, without the optimizer.
+        callback: keras.callbacks.Callback.
+        copy: whether the callback predicts: it is then given a copy of the
+            model on this process's devices, without the optimizer.
     """
 
     def __init__(self, callback, copy=True):
@@ -129,8 +131,8 @@ class OnOwnDevices(keras.callbacks.Callback):
 class SharedLogs(keras.callbacks.Callback):
     """Gives all processes the logs of the first.
 
-    Rounded differently, they might lead to different decisions, such as to end
-    early, and then the one would wait for the other forever.
+    Logs that differ in their last digit could lead to different decisions: if
+    one process ended early, the others would wait for it forever.
     """
 
     def on_epoch_end(self, epoch, logs=None):

@@ -31,7 +31,7 @@ BUILDERS = {"tracer": build_tracer, "photo_tracer": build_photo_tracer}
 
 
 class _NetworkTask:
-    """What the tracer's networks have in common.
+    """The training of a tracer's network: what all of them share.
 
     Args:
         config: a `config.TrainConfig`.
@@ -42,7 +42,8 @@ class _NetworkTask:
     def __init__(self, config):
         self.config = config
         self.weights = config.weights or "none"
-        self.plateau_rate = None  # An optimizer's schedule is no callback.
+        # The learning rate is the optimizer's own schedule, `warm_cosine`.
+        self.plateau_rate = None
 
     def cache_bytes(self, records):
         return 0
@@ -55,22 +56,23 @@ class _NetworkTask:
 
 
 class TracerTask(_NetworkTask):
-    """The tracer's row network, on parts of strips of known pages."""
+    """The tracer's row network, on parts of row images of known pages."""
 
     monitor = "val_snr"
 
     def build(self):
         network = build_row_network(self.config.tracer_filters)
-        return _begun(network, self.weights, self.config)
+        return _initialised(network, self.weights, self.config)
 
     def load(self, training, validation, on_bad=None):
-        """Read what is trained on; see `pictures.load_pictures`."""
+        """Read maps and signals; see `pictures.load_pictures`."""
         self.training = load_pictures(training, on_bad)
         self.validated = load_pictures(validation, on_bad)
 
     def whole(self, model):
         """The tracer: with the other networks that come with the package."""
-        return tracer_with({"row_network": uncompiled(model)})
+        networks = {"row_network": uncompiled(model)}
+        return tracer_with(networks, others=self.config.others)
 
     def batches(self, first_epoch):
         return training_parts(
@@ -116,16 +118,17 @@ class FrameTask(_NetworkTask):
     pose = FLAT
 
     def build(self):
-        return _begun(build_frame_network(), self.weights, self.config)
+        return _initialised(build_frame_network(), self.weights, self.config)
 
     def load(self, training, validation, on_bad=None):
-        """Read what is trained on; see `cell_batches`."""
+        """Read and shrink the pictures; see `cell_batches`."""
         self.training = load_small_pictures(training, on_bad)
         self.validated = load_small_pictures(validation, on_bad)
 
     def whole(self, model):
         """The tracer: with the other networks that come with the package."""
-        return tracer_with({self.network: uncompiled(model)}, self.preset)
+        networks = {self.network: uncompiled(model)}
+        return tracer_with(networks, self.preset, self.config.others)
 
     def batches(self, first_epoch):
         return frame_batches(
@@ -167,33 +170,56 @@ class PoseTask(FrameTask):
     def build(self):
         # The first layers of both see the same; a tracer of flat pages has one.
         names = (self.network, FrameTask.network)
-        return _begun(build_pose_network(), self.weights, self.config, names)
+        return _initialised(
+            build_pose_network(), self.weights, self.config, names
+        )
 
 
-def tracer_with(networks, preset="tracer"):
+def tracer_with(networks, preset="tracer", others=None):
     """A packaged tracer, with some of its networks replaced.
 
     Args:
         networks: name of a layer to model.
         preset: "tracer" or "photo_tracer".
+        others: tracer whose networks replace packaged ones as well, those in
+            `networks` excepted; None: no more are replaced.
+
+    Raises:
+        InputError: `others` is no tracer.
     """
-    packaged = load(preset).model
-    parts = {
-        layer.name: networks.get(layer.name, layer)
-        for layer in packaged.layers
-        if layer.name in NETWORKS
-    }
+    parts = _networks_of(preset)
+    if others:
+        found = _networks_of(others)
+        if not found:
+            raise InputError(
+                f"--others {others}: expected a tracer. Received a model "
+                f"without {' and '.join(NETWORKS)}"
+            )
+        parts |= {name: found[name] for name in parts if name in found}
+    parts |= {name: networks[name] for name in parts if name in networks}
     return BUILDERS[preset](**parts)
 
 
-def _begun(network, weights, config, names=()):
+def _networks_of(tracer):
+    """A trained tracer's networks: name -> model."""
+    layers = load(tracer).model.layers
+    return {layer.name: layer for layer in layers if layer.name in NETWORKS}
+
+
+def _initialised(network, weights, config, names=()):
     """A network with the weights of a trained one, unless a run goes on.
 
-    Layers that the trained one does not have begin as they are, and are named.
+    Layers that the trained network lacks keep their weights, and are printed.
 
     Args:
-        names: of the networks to begin with, the first that there is; the
-            network's own unless said.
+        network: keras.Model, changed in place.
+        weights: "none", or the tracer that holds the trained network.
+        config: a `config.TrainConfig`.
+        names: names of trained networks, of which the first that the tracer
+            has is taken; by default the name of `network`.
+
+    Raises:
+        InputError: the tracer lacks the network, or has one of another shape.
     """
     if weights == "none" or config.resume:
         return network
