@@ -14,6 +14,7 @@ from PIL import Image
 
 from ecg_keras.commands import digitize as digitizing
 from ecg_keras.commands.digitize import DigitizeConfig, digitize, run
+from ecg_keras.documents.pages import shown_part
 from ecg_keras.ecg.leads import LEADS, printed_mask
 from ecg_keras.ecg.signal_files import deviations_table, signals_table
 from ecg_keras.ecg.synthesis import simulate
@@ -348,6 +349,29 @@ def test_two_runs_into_one_folder_keep_each_others_files(tmp_path):
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_the_report_shows_all_pages_worst_first_and_no_header(tmp_path, capsys):
+    write_pdf(
+        tmp_path / "b.pdf", simulate(np.random.default_rng(7)).astype(float)
+    )
+    _text(tmp_path / "z<script>.png")
+    _dark(tmp_path / "dark.png")
+    _save(tmp_path / "a.png")
+    names = ["a.png", "b.pdf", "dark.png", "z<script>.png"]
+    config = _config([str(tmp_path / n) for n in names], tmp_path, report=True)
+    assert run(config) == 3
+    assert "report.html" in capsys.readouterr().out
+    text = (tmp_path / "out" / "report.html").read_text()
+    assert "4 pages: 2 good, 0 doubtful, 1 refused, 1 failed" in text
+    places = [text.index(f"{name}</h2>") for name in ("dark.png", "a.png")]
+    failed = text.index("z&lt;script&gt;.png</h2>")
+    assert failed < places[0] < places[1]
+    assert text.count("<svg") == 2 and text.count("<img") == 3
+    assert "<script" not in text and "http" not in text
+    # The same from the files that are there, by a run that reads nothing.
+    assert run(config) == 3
+    assert (tmp_path / "out" / "report.html").read_text() == text
+
+
 def test_paths_of_a_pdf_are_read_without_the_model(tmp_path, answers):
     signals_mv = simulate(np.random.default_rng(7)).astype(np.float64)
     shown_mv = write_pdf(tmp_path / "a.pdf", signals_mv)
@@ -390,6 +414,12 @@ def test_pictures_leave_out_the_header_unless_the_whole_page_is_asked_for(
     digitize(dataclasses.replace(config, whole_page=True, overwrite=True))
     assert drawn[0].min() == 255 and drawn[0].shape[0] > 60
     np.testing.assert_array_equal(drawn[1], pixels)
+
+
+def test_a_page_whose_header_may_lie_anywhere_is_shown_illegibly_small():
+    page = np.full((1700, 2200, 3), 255, np.uint8)
+    assert max(shown_part(page, None).shape) == 150
+    assert shown_part(page, None, whole_page=True).shape == page.shape
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ import filelock
 import numpy as np
 from tqdm import tqdm
 
-from ecg_keras.documents.pages import find_pages
+from ecg_keras.commands.report import write_report
+from ecg_keras.documents.pages import find_pages, shown_part
 from ecg_keras.documents.sources import find_files
 from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED, DigitizedEcg
 from ecg_keras.ecg.leads import PAGE_ROWS, RATE_HZ, RHYTHM_LEAD, printed_mask
@@ -105,6 +106,9 @@ class DigitizeConfig:
         "the pictures show the whole page; else its header and footer, which "
         "may name the patient, are left out",
     )
+    report: bool = setting(
+        False, "also write report.html: all pages in one file, worst first"
+    )
     # Of the version before: bad pages no longer stop the others.
     skip_bad_images: bool = setting(True, None)
 
@@ -190,6 +194,9 @@ def digitize(config):
             _note_failures(output_dir, done)
             results += done
             bar.update(len(group))
+    if config.report:
+        path = write_report(output_dir, results, config.whole_page)
+        print(f"report: {path}")
     return results
 
 
@@ -380,30 +387,6 @@ class _Reader:
             write_signals(
                 self.output_dir / page.stem, table, file_format, summary
             )
-
-
-def shown_part(image, traces_box, whole_page):
-    """The part of a page's picture that is shown to people.
-
-    Args:
-        image: (H, W, 3) uint8.
-        traces_box: see `DigitizedEcg`.
-        whole_page: show header and footer, too.
-
-    Returns:
-        (h, w, 3) uint8, or None where it is not known which part holds the
-        traces alone.
-    """
-    if whole_page:
-        return image
-    if traces_box is None:
-        return None
-    height, width = image.shape[:2]
-    left, top, right, bottom = traces_box
-    return image[
-        round(top * height) : round(bottom * height),
-        round(left * width) : round(right * width),
-    ]
 
 
 @contextlib.contextmanager

@@ -9,7 +9,16 @@ from PIL import Image
 
 from ecg_keras.documents import pdf, vector
 from ecg_keras.errors import InputError
-from ecg_keras.page.images import NOT_DECODED, opened, read_image, to_rgb
+from ecg_keras.page.images import (
+    NOT_DECODED,
+    opened,
+    read_image,
+    resize,
+    to_rgb,
+)
+
+# The long side of a page at which letters of 4 mm are 2 px high.
+ILLEGIBLE_PX = 150
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +113,35 @@ def find_pages(files):
             names.add(unique.lower())
             pages.append(Page(path, index, count, unique, problem))
     return pages
+
+
+def shown_part(image, traces_box, whole_page=False):
+    """What people are shown of a page: not its header, which may name them.
+
+    Args:
+        image: (H, W, 3) uint8.
+        traces_box: see `DigitizedEcg`.
+        whole_page: show all of it.
+
+    Returns:
+        (h, w, 3) uint8: the part that holds the traces; where that is not
+        known, the page so small that its text cannot be read.
+    """
+    if whole_page:
+        return image
+    height, width = image.shape[:2]
+    if traces_box is None:
+        scale = min(ILLEGIBLE_PX / max(height, width), 1)
+        return resize(
+            image,
+            max(round(height * scale), 1),
+            max(round(width * scale), 1),
+        )
+    left, top, right, bottom = traces_box
+    return image[
+        round(top * height) : round(bottom * height),
+        round(left * width) : round(right * width),
+    ]
 
 
 def is_pdf(path):

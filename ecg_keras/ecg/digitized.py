@@ -46,7 +46,8 @@ class DigitizedEcg:
         """All but the samples, as a dict that JSON takes.
 
         `leads` says, in s from the page's first sample, where each lead is
-        shown; a lead that is not shown is not named.
+        shown; a lead that is not shown is not named. `traces_box` says where
+        they lie on the page.
         """
         leads = {}
         for lead, values in zip(LEADS, self.signals_mv, strict=True):
@@ -63,6 +64,7 @@ class DigitizedEcg:
             "gain_mm_per_mv": self.gain_mm_per_mv,
             "rows": [list(row) for row in self.rows],
             "leads": leads,
+            "traces_box": self.traces_box and list(self.traces_box),
             "quality": self.quality,
             "reasons": list(self.reasons),
             "source": self.source,

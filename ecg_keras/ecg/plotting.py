@@ -75,13 +75,14 @@ def plot_signals(
     save_figure(figure, path)
 
 
-def row_segments(leads, signals_mv):
+def row_segments(leads, signals_mv, rate_hz=RATE_HZ):
     """Where the leads of a row stand in a chart of it, side by side.
 
     Args:
         leads: names, from left to right; those that are not of the twelve, as
             V4R, have no signals and leave a gap.
-        signals_mv: (12, T) mV at 500 Hz, NaN where nothing is printed.
+        signals_mv: (12, T) mV, NaN where nothing is printed.
+        rate_hz: samples a second.
 
     Yields:
         (lead, start_s, samples): time in the chart, and the slice of T. Where
@@ -97,7 +98,7 @@ def row_segments(leads, signals_mv):
         if printed.any() and not printed[samples].any():
             first = int(np.argmax(printed))
             samples = slice(first, first + width)
-        yield lead, column * width / RATE_HZ, samples
+        yield lead, column * width / rate_hz, samples
 
 
 def _draw_paper(chart, n_rows, duration_s):

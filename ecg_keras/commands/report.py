@@ -1,0 +1,179 @@
+"""One HTML file about a batch, worst pages first: `digitize --report`.
+
+It holds all its pictures, no script, and asks for nothing from elsewhere.
+"""
+
+import base64
+import html
+import io
+import json
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from ecg_keras.documents.pages import shown_part
+from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED
+from ecg_keras.ecg.leads import LEADS
+from ecg_keras.ecg.plotting import row_segments
+from ecg_keras.errors import InputError
+from ecg_keras.files import replacing
+from ecg_keras.version import __version__
+
+REPORT_FILE = "report.html"
+THUMBNAIL_PX = 420
+# Worst first; None: a page that could not be read at all.
+ORDER = (None, REFUSED, DOUBTFUL, GOOD)
+WORDS = {None: "failed", **{word: word for word in ORDER[1:]}}
+# The chart: px a second, px a mV, mV for each row, columns of px a second.
+PX_PER_S, PX_PER_MV, ROW_MV = 64, 26, 2.2
+
+_STYLE = """
+body { font: 15px/1.4 system-ui, sans-serif; margin: 2em auto; max-width: 78em;
+  padding: 0 1em; color: #222; background: #fafafa; }
+h1 { font-size: 1.4em; } h2 { font-size: 1.05em; margin: 0 0 .3em; }
+section { background: white; border: 1px solid #ddd; border-left: 6px solid;
+  border-radius: 4px; margin: 1em 0; padding: 1em; }
+.failed, .refused { border-left-color: #c1121f; }
+.doubtful { border-left-color: #e09f3e; } .good { border-left-color: #4f9d69; }
+.pictures { display: flex; gap: 1em; align-items: flex-start; flex-wrap: wrap; }
+img { max-width: 420px; height: auto; } p { margin: .2em 0; }
+.facts { color: #666; font-size: .9em; } svg { max-width: 100%; height: auto; }
+"""
+
+
+def write_report(output_dir, results, whole_page=False):
+    """Write `report.html` about pages whose files are in a folder.
+
+    Args:
+        output_dir: folder of the files.
+        results: list of `digitize.Result`.
+        whole_page: show header and footer of the pages, too.
+
+    Returns:
+        pathlib.Path of the report.
+    """
+    ordered = sorted(results, key=lambda r: ORDER.index(r.quality))
+    counts = ", ".join(
+        f"{sum(r.quality == quality for r in results)} {WORDS[quality]}"
+        for quality in reversed(ORDER)
+    )
+    path = output_dir / REPORT_FILE
+    with replacing(path) as partial:
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(
+                '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+                f"<title>{len(results)} pages</title><style>{_STYLE}</style>"
+                f"</head><body><h1>{len(results)} pages: {counts}</h1>"
+                f'<p class="facts">ecg_keras {__version__}; the grid of the '
+                "charts is 0.2 s and 0.5 mV</p>"
+            )
+            for result in ordered:
+                file.write(_section(output_dir, result, whole_page))
+            file.write("</body></html>\n")
+    return path
+
+
+def _section(output_dir, result, whole_page):
+    summary_file = output_dir / f"{result.page.stem}.json"
+    summary = {}
+    if result.quality is not None and summary_file.is_file():
+        summary = json.loads(summary_file.read_text())
+    facts = [result.page.stem]
+    if summary:
+        facts += [
+            f"layout {summary['layout']}",
+            f"{summary['speed_mm_per_s']:g} mm/s",
+            f"{summary['gain_mm_per_mv']:g} mm/mV",
+            f"read from: {summary['source']}, by {summary['model']}",
+        ]
+    word = WORDS[result.quality]
+    lines = [f"<h2>{word}: {html.escape(result.page.label)}</h2>"]
+    lines += [f"<p>{html.escape(reason)}</p>" for reason in result.reasons]
+    if result.advice:
+        lines.append(f"<p>What to do: {html.escape(result.advice)}</p>")
+    lines.append(f'<p class="facts">{html.escape(", ".join(facts))}</p>')
+    lines.append('<div class="pictures">')
+    lines.append(_thumbnail(result.page, summary.get("traces_box"), whole_page))
+    if result.is_read:
+        lines.append(_chart(output_dir, result.page.stem, summary))
+    lines.append("</div>")
+    return f'<section class="{word}">{"".join(lines)}</section>\n'
+
+
+def _thumbnail(page, traces_box, whole_page):
+    """A small picture of a page, or nothing where it cannot be opened."""
+    try:
+        image = page.read()
+    except InputError:
+        return ""
+    image = Image.fromarray(shown_part(image, traces_box, whole_page))
+    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=70)
+    data = base64.b64encode(file.getvalue()).decode()
+    return f'<img alt="" src="data:image/jpeg;base64,{data}">'
+
+
+def _chart(output_dir, stem, summary):
+    """The traces as SVG, from the page's table."""
+    if (output_dir / f"{stem}.csv").is_file():
+        table = pd.read_csv(output_dir / f"{stem}.csv")
+    elif (output_dir / f"{stem}.parquet").is_file():
+        table = pd.read_parquet(output_dir / f"{stem}.parquet")
+    else:
+        return "<p>no csv and no Parquet file to draw the traces from</p>"
+    rate_hz = summary["rate_hz"]
+    signals_mv = table[list(LEADS)].to_numpy(float).T
+    rows = summary["rows"] or [[lead] for lead in LEADS]
+    width = round(signals_mv.shape[1] / rate_hz * PX_PER_S)
+    height = round(len(rows) * ROW_MV * PX_PER_MV)
+    parts = [
+        f'<svg width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}">',
+        _grid(width, height),
+    ]
+    for k, row in enumerate(rows):
+        zero_px = (k + 0.5) * ROW_MV * PX_PER_MV
+        for lead, start_s, samples in row_segments(row, signals_mv, rate_hz):
+            left_px = start_s * PX_PER_S
+            values = signals_mv[LEADS.index(lead), samples]
+            parts.append(
+                f'<text x="{left_px + 3:.0f}" y="{zero_px + 24:.0f}" '
+                f'font-size="10">{html.escape(lead)}</text>'
+            )
+            path = _path(values, rate_hz, left_px, zero_px)
+            parts.append(
+                f'<path d="{path}" fill="none" stroke="#111" '
+                'stroke-width="0.8"/>'
+            )
+    return "".join([*parts, "</svg>"])
+
+
+def _grid(width, height):
+    """Lines of 0.2 s and 0.5 mV."""
+    x = np.arange(0, width, 0.2 * PX_PER_S)
+    y = np.arange(0, height, 0.5 * PX_PER_MV)
+    lines = [f"M{a:.1f} 0V{height}" for a in x]
+    lines += [f"M0 {b:.1f}H{width}" for b in y]
+    return f'<path d="{"".join(lines)}" stroke="#f6c9c9" stroke-width="0.5"/>'
+
+
+def _path(values_mv, rate_hz, left_px, zero_px):
+    """An SVG path; of samples in one column of px the first and extremes."""
+    shown = np.flatnonzero(np.isfinite(values_mv))
+    columns = (shown * PX_PER_S) // rate_hz
+    edges = np.flatnonzero(np.diff(columns, prepend=-1))
+    points, last = [], None
+    for group in np.split(shown, edges[1:]):
+        if not len(group):
+            continue
+        values = values_mv[group]
+        kept = sorted({0, int(values.argmin()), int(values.argmax())})
+        for k in kept:
+            x = left_px + group[k] / rate_hz * PX_PER_S
+            y = zero_px - values[k] * PX_PER_MV
+            pen = "L" if last is not None and group[0] - last == 1 else "M"
+            points.append(f"{pen}{x:.1f} {y:.1f}")
+            last = group[-1] if k == kept[-1] else group[0] - 1
+    return "".join(points)
