@@ -1,16 +1,22 @@
 # make train   set up .venv and train (see `python train.py --help`)
 # make test    set up .venv with all three backends, then lint and test
 # make quick   the same without the slowest tests
+# make test-floor   the tests under constraints/kaggle.txt, in .venv-floor
 PYTHON ?= python3
+# Kaggle's Python where the machine has it; a name on PATH may not run.
+PYTHON_FLOOR ?= $(shell for python in python3.12 \
+	"$$HOME"/.pyenv/versions/3.12.*/bin/python3.12 python3; do \
+	"$$python" -c "" 2>/dev/null && echo "$$python" && break; done)
 # The CPU build of torch; any torch from 2.9 works.
 TORCH ?= torch==2.13.0
 ARGS ?=
 
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile \
-	--no-loadscope-reorder
+PYTEST_FLAGS := --numprocesses auto --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest $(PYTEST_FLAGS)
+FLOOR := .venv-floor
 
-.PHONY: train test quick lint format
+.PHONY: train test test-floor quick lint format
 
 train: .venv/installed
 	$(BIN)/python train.py $(ARGS)
@@ -20,6 +26,10 @@ test: .venv/installed-dev lint
 
 quick: .venv/installed-dev lint
 	$(PYTEST) -m "not slow" $(ARGS)
+
+# Without torch, whose backend the newest versions test.
+test-floor: $(FLOOR)/installed
+	$(FLOOR)/bin/python -m pytest $(PYTEST_FLAGS) $(ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -40,4 +50,10 @@ format: .venv/installed-dev
 .venv/installed-dev: .venv/installed
 	$(BIN)/pip install --quiet $(TORCH)
 	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+$(FLOOR)/installed: pyproject.toml constraints/kaggle.txt
+	$(PYTHON_FLOOR) -m venv $(FLOOR)
+	$(FLOOR)/bin/pip install --quiet --constraint constraints/kaggle.txt \
+		--editable '.[dev]'
 	touch $@

@@ -1,5 +1,6 @@
 """The same results on JAX, torch and TensorFlow."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -12,7 +13,11 @@ from tests.backend_run import cases
 from tests.models import build_tiny
 from tests.test_losses import numpy_loss
 
-BACKENDS = ("jax", "torch", "tensorflow")
+# Without torch, as under constraints/kaggle.txt, the other two are compared.
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+BACKENDS = (
+    ("jax", "torch", "tensorflow") if HAS_TORCH else ("jax", "tensorflow")
+)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +93,7 @@ def test_gradients_are_those_of_a_finite_difference(results, backend):
         )
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", BACKENDS[:-1])
 def test_tensorflow_leaves_the_accelerator_to_the_backend(results, backend):
     assert results[backend]["tensorflow_gpus"] == 0
 
@@ -106,4 +111,4 @@ def test_tensorflow_leaves_the_accelerator_to_the_backend(results, backend):
     ],
 )
 def test_models_have_their_published_sizes(results, part, size_m):
-    assert results["torch"][part] == pytest.approx(size_m, abs=0.005)
+    assert results["jax"][part] == pytest.approx(size_m, abs=0.005)

@@ -1,12 +1,21 @@
 """Both notebooks, from the first cell to the last, without a network."""
 
+import importlib.util
 import shutil
 from pathlib import Path
 
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 from nbclient import NotebookClient
+from PIL import Image
 
+from ecg_keras.drawing.clean_page import render_page
+from ecg_keras.ecg.leads import LEADS, RATE_HZ
+from ecg_keras.ecg.records import read_records
+from ecg_keras.ecg.resampling import from_grid
+from ecg_keras.ecg.synthesis import simulate
 from tests.test_submit import write_test_set
 
 ROOT = Path(__file__).parents[1]
@@ -29,14 +38,20 @@ def _run(name, folder):
 
 
 # Jupyter's own.
+JUPYTER = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::UserWarning"
+)
+
+
+@JUPYTER
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 def test_a_model_is_trained_exported_and_submitted(tmp_path, monkeypatch):
     data, run = tmp_path / "data", tmp_path / "working"
     write_test_set(data, 5)
     run.mkdir()
     # EfficientNet compiles fastest on torch.
-    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    has_torch = importlib.util.find_spec("torch") is not None
+    monkeypatch.setenv("KERAS_BACKEND", "torch" if has_torch else "jax")
     monkeypatch.setenv("ECG_KERAS_CODE", str(ROOT))
     monkeypatch.setenv("ECG_KERAS_DATA", str(data))
     monkeypatch.setenv("ECG_KERAS_RUN", str(run))
@@ -57,3 +72,29 @@ def test_a_model_is_trained_exported_and_submitted(tmp_path, monkeypatch):
     assert f"wrote {n_rows} rows of 5 records" in said
     assert len(list((run / "pages").glob("*.png"))) == 2
     assert "(2, 12, 5000)" in said and "(1, 12, 5000)" in said
+
+
+@JUPYTER
+@pytest.mark.slow
+def test_the_packaged_reader_submits_without_an_export(tmp_path, monkeypatch):
+    data = tmp_path / "data"
+    write_test_set(data, 2)
+    # Pages that the packaged reader knows, in place of tiny pictures.
+    for seed, record in enumerate(read_records(data)):
+        signals_mv = simulate(np.random.default_rng(seed))
+        page = render_page(from_grid(signals_mv, RATE_HZ), RATE_HZ)
+        Image.fromarray(page).save(data / "test" / f"{record.id}.png")
+    monkeypatch.setenv("ECG_KERAS_CODE", str(ROOT))
+    monkeypatch.setenv("ECG_KERAS_DATA", str(data))
+    monkeypatch.setenv("ECG_KERAS_RUN", str(tmp_path))
+    monkeypatch.setenv("ECG_KERAS_MODEL", str(tmp_path / "nothing-attached"))
+    said = _run("kaggle_inference", tmp_path)
+    assert "rows of 2 records" in said and "(2, 12, 5000)" in said
+    table = pd.read_csv(tmp_path / "submission.csv")
+    for seed, record in enumerate(read_records(data)):
+        of_ii = table["id"].str.match(rf"{record.id}_\d+_II$")
+        expected = from_grid(
+            simulate(np.random.default_rng(seed)), record.rate_hz
+        )[LEADS.index("II")]
+        found = table["value"][of_ii].to_numpy()
+        assert np.corrcoef(found, expected)[0, 1] > 0.98
