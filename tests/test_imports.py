@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "ecg_keras"
 # (docs/architecture.md).
 ORDER = (
     "version errors",
-    "files",
+    "files user_cache",
     "settings",
     "ecg",
     "page",

@@ -34,6 +34,7 @@ from ecg_keras.errors import InputError, UsageError, is_disk_full
 from ecg_keras.files import check_output_dir, replacing, write_json
 from ecg_keras.packaged import DEFAULT_MODEL, NO_LAYOUT
 from ecg_keras.settings import positional, setting
+from ecg_keras.user_cache import keep_compiled_programs
 from ecg_keras.version import __version__
 
 FAILURES_FILE = "failures.csv"
@@ -227,6 +228,7 @@ class _Reader:
             return results
         if self.predictor is None:
             # Imported here: it brings Keras, which takes seconds.
+            keep_compiled_programs()
             from ecg_keras.predictor import load
 
             self.predictor = load(self.config.model)

@@ -21,6 +21,7 @@ from ecg_keras.errors import InputError
 from ecg_keras.files import write_csv
 from ecg_keras.packaged import DEFAULT_MODEL
 from ecg_keras.settings import setting
+from ecg_keras.user_cache import keep_compiled_programs
 
 ALL_IMAGES = "all images"
 AVERAGED = "averaged"
@@ -83,6 +84,7 @@ def evaluate(config):
     on_bad = bad.__setitem__ if config.skip_bad_records else None
     records = _chosen(read_records(data_dir, config.images, on_bad), config)
     # Imported here: what is wrong with the data is said before Keras starts.
+    keep_compiled_programs()
     from ecg_keras.predictor import load
 
     model = None

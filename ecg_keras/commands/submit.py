@@ -30,6 +30,7 @@ from ecg_keras.files import replacing, write_json
 from ecg_keras.packaged import DEFAULT_MODEL, is_packaged, refusal
 from ecg_keras.page.images import read_image
 from ecg_keras.settings import setting
+from ecg_keras.user_cache import keep_compiled_programs
 from ecg_keras.version import __version__
 
 SUFFIXES = (".csv", ".parquet")
@@ -86,6 +87,7 @@ def submit(config):
     parts_dir = output.with_name(output.name + ".parts")
     _open_parts(parts_dir, config, data_dir, table)
     # Imported here: what is wrong with the data is said before Keras starts.
+    keep_compiled_programs()
     from ecg_keras.predictor import load
 
     predictor = None
