@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from ecg_keras.data.pictures import load_pictures, read_picture
 from ecg_keras.data.row_batches import whole_strips
-from ecg_keras.ecg.leads import LEADS, N_SAMPLES, PAGE_ROWS, QUARTER_SAMPLES
+from ecg_keras.ecg.leads import LEADS, N_SAMPLES, printed_parts
 from ecg_keras.ecg.metrics import record_ratio, score_db
 from ecg_keras.ecg.records import read_records, read_table
 from ecg_keras.ecg.resampling import from_grid
@@ -92,13 +92,8 @@ def track_page(image, page_map):
     signals = np.zeros((len(LEADS), N_SAMPLES), np.float32)
     rows = track(whole_strips(image, page_map))
     inside = slice(MARGIN_SAMPLES, MARGIN_SAMPLES + N_SAMPLES)
-    for row, leads in enumerate(PAGE_ROWS):
-        for quarter, lead in enumerate(leads):
-            part = slice(
-                quarter * QUARTER_SAMPLES, (quarter + 1) * QUARTER_SAMPLES
-            )
-            signals[LEADS.index(lead), part] = rows[row][inside][part]
-    signals[LEADS.index("II")] = rows[3][inside]
+    for row, lead, samples in printed_parts():  # The strip comes last.
+        signals[LEADS.index(lead), samples] = rows[row][inside][samples]
     return signals
 
 

@@ -52,7 +52,7 @@ def test_traces_begin_and_end_where_the_paper_says():
     columns = np.flatnonzero(dark[y - 2 : y + 3].max(axis=0) > 0.5)
     inside = columns[(columns > 60) & (columns < 2150)]
     assert inside[0] + 0.5 == pytest.approx(paper.TIME_ZERO_X_PX, abs=1.5)
-    assert inside[-1] + 0.5 == pytest.approx(paper.TIME_END_X_PX, abs=1.5)
+    assert inside[-1] + 0.5 == pytest.approx(paper.x_px(10), abs=1.5)
 
 
 def test_each_lead_is_drawn_in_its_own_place():

@@ -45,12 +45,13 @@ def test_limb_leads_follow_from_two_leads():
     np.testing.assert_allclose(limb[3:6].sum(axis=0), 0.0, atol=1e-12)
 
 
-def test_einthoven_residual_is_zero_only_for_consistent_leads():
-    rng = np.random.default_rng(0)
-    signals = rng.normal(size=(2, 12, 50))
-    signals[:, :6] = leads.limb_leads(signals[:, 0], signals[:, 1])
-    assert np.abs(leads.einthoven_residual_mv(signals)).max() < 1e-12
-    signals[0, 2, 7] += 0.25
-    residual = leads.einthoven_residual_mv(signals)
-    assert residual[0, 2, 7] == pytest.approx(0.25)
-    assert np.count_nonzero(np.abs(residual) > 1e-9) == 1
+def test_the_parts_of_the_rows_are_what_the_mask_shows():
+    parts = list(leads.printed_parts())
+    assert parts[1] == (0, "aVR", slice(1250, 2500))
+    assert parts[-1] == (3, "II", slice(0, 5000))
+    assert leads.leads_of_quarter(1) == ["aVR", "aVL", "aVF", "II"]
+    for index, lead in enumerate(leads.LEADS):
+        start, stop = leads.printed_stretch(lead)
+        expected = np.zeros(5000)
+        expected[start:stop] = 1
+        np.testing.assert_array_equal(leads.printed_mask()[index], expected)

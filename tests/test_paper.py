@@ -11,10 +11,7 @@ def test_scales_are_those_of_a_200_dpi_page():
 
 
 def test_ten_seconds_end_where_they_were_measured():
-    assert paper.TIME_END_X_PX == pytest.approx(2086.6, abs=0.05)
-    assert paper.quarter_x_px()[2] == pytest.approx(
-        (paper.TIME_ZERO_X_PX + paper.TIME_END_X_PX) / 2
-    )
+    assert paper.x_px(10) == pytest.approx(2086.6, abs=0.05)
 
 
 def test_pixels_and_units_are_inverse():

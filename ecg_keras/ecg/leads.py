@@ -23,6 +23,8 @@ PAGE_ROWS = (
     ("III", "aVF", "V3", "V6"),
 )
 RHYTHM_LEAD = "II"
+# All rows; the last one, of one lead, is the rhythm strip.
+ROWS = (*PAGE_ROWS, (RHYTHM_LEAD,))
 N_QUARTERS = len(PAGE_ROWS[0])
 QUARTER_S = DURATION_S / N_QUARTERS
 QUARTER_SAMPLES = N_SAMPLES // N_QUARTERS
@@ -53,12 +55,29 @@ def printed_stretch(lead, n_samples=N_SAMPLES):
     return start, start + n_samples // N_QUARTERS
 
 
+def printed_parts():
+    """What each row of the page prints, from left to right.
+
+    Yields:
+        (row, lead, samples): 0 to 3, a name from `LEADS`, and a slice of the
+        5000 samples at 500 Hz.
+    """
+    for row, leads in enumerate(ROWS):
+        length = N_SAMPLES // len(leads)
+        for column, lead in enumerate(leads):
+            yield row, lead, slice(column * length, (column + 1) * length)
+
+
+def leads_of_quarter(quarter):
+    """The lead that each of the four rows prints in a quarter, 0 to 3."""
+    return [leads[quarter % len(leads)] for leads in ROWS]
+
+
 def printed_mask():
     """Mask (12, 5000) float32 of what the page prints: 1 printed, 0 not."""
     mask = np.zeros((N_LEADS, N_SAMPLES), np.float32)
-    for index, lead in enumerate(LEADS):
-        start, stop = printed_stretch(lead)
-        mask[index, start:stop] = 1.0
+    for _, lead, samples in printed_parts():
+        mask[LEADS.index(lead), samples] = 1.0
     return mask
 
 
@@ -82,17 +101,3 @@ def limb_leads(lead_i, lead_ii):
     """
     pair = np.stack([np.asarray(lead_i), np.asarray(lead_ii)], axis=-2)
     return LIMB_FROM_I_II.astype(pair.dtype) @ pair
-
-
-def einthoven_residual_mv(signals_mv):
-    """How far limb leads are from Einthoven's and Goldberger's relations.
-
-    Args:
-        signals_mv: (..., 12, T) in mV.
-
-    Returns:
-        (..., 6, T): each limb lead less its value from I and II, in mV.
-    """
-    signals_mv = np.asarray(signals_mv)
-    limb = signals_mv[..., : len(LIMB_LEADS), :]
-    return limb - limb_leads(limb[..., 0, :], limb[..., 1, :])

@@ -3,12 +3,11 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from ecg_keras.ecg.leads import LEADS, PAGE_ROWS, RATE_HZ, RHYTHM_LEAD
+from ecg_keras.ecg.leads import LEADS, RATE_HZ, ROWS
 from ecg_keras.files import replacing
 
 ROW_MV = 1.6  # half the height of a row of the chart
 REFERENCE_COLOUR, SIGNAL_COLOUR = "#9a9a9a", "#c1121f"
-COMPETITION_ROWS = (*PAGE_ROWS, (RHYTHM_LEAD,))
 
 
 def plot_signals(
@@ -17,7 +16,7 @@ def plot_signals(
     reference_mv=None,
     title=None,
     image=None,
-    rows=COMPETITION_ROWS,
+    rows=ROWS,
 ):
     """Draw signals as a chart of the page's rows.
 

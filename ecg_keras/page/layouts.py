@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from ecg_keras.ecg.leads import DURATION_S, LEADS, PAGE_ROWS, RHYTHM_LEAD
+from ecg_keras.ecg.leads import DURATION_S, LEADS, PAGE_ROWS, ROWS
 from ecg_keras.page.paper import (
     GAIN_MM_PER_MV,
     PAPER_SPEED_MM_PER_S,
@@ -73,7 +73,7 @@ class Layout:
         return (lead,) in self.rows
 
 
-COMPETITION = Layout("3x4+1", (*PAGE_ROWS, (RHYTHM_LEAD,)), ZERO_MV_Y_PX)
+COMPETITION = Layout("3x4+1", ROWS, ZERO_MV_Y_PX)
 
 # Rows of other layouts stand between these, px.
 _TOP_PX, _BOTTOM_PX = 330, 1560

@@ -5,8 +5,6 @@ y down, pixel centres at .5. Positions of rows and of t = 0 were measured on
 pages drawn by the competition's generator.
 """
 
-from ecg_keras.ecg.leads import DURATION_S, N_QUARTERS, QUARTER_S
-
 PAGE_WIDTH_PX = 2200
 PAGE_HEIGHT_PX = 1700
 
@@ -27,7 +25,6 @@ ZERO_MV_Y_PX = (708.29, 991.62, 1274.95, 1534.67)
 N_ROWS = len(ZERO_MV_Y_PX)
 
 TIME_ZERO_X_PX = 118.1
-TIME_END_X_PX = TIME_ZERO_X_PX + DURATION_S * PX_PER_S  # 2086.6
 
 CALIBRATION_PULSE_MV = 1.0
 CALIBRATION_PULSE_S = 0.2
@@ -51,8 +48,3 @@ def y_px(voltage_mv, row):
 def voltage_mv(y_px, row):
     """Voltage in mV at a page y in px on a row; the inverse of `y_px`."""
     return (ZERO_MV_Y_PX[row] - y_px) / PX_PER_MV
-
-
-def quarter_x_px():
-    """Page x in px where each of the four columns starts."""
-    return tuple(x_px(k * QUARTER_S) for k in range(N_QUARTERS))
