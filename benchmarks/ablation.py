@@ -23,12 +23,12 @@ from ecg_keras.ecg.records import read_records, read_signals, read_table
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.errors import InputError
 from ecg_keras.models.reading.decoding import SMOOTHNESS, WINDOW_BINS
-from ecg_keras.models.tracer import ReadOut
+from ecg_keras.models.tracer import DecodeRows
 from ecg_keras.page.images import read_resized
 from ecg_keras.predictor import load
 from ecg_keras.settings import parse_flags, run_command, setting
 
-# Name: changes of `models.tracer.ReadOut`.
+# Name: changes of `models.tracer.DecodeRows`.
 READINGS = {
     "the tracer": {},
     "each column's mode, no path": {"smoothness": 0.0},
@@ -58,7 +58,7 @@ def main():
         raise InputError("--data-dir is missing: a folder of pages")
     model = load(config.model).model
     networks = keras.Model(model.input, model.get_layer("read_out").input)
-    read = {name: ReadOut(**changes) for name, changes in READINGS.items()}
+    read = {name: DecodeRows(**changes) for name, changes in READINGS.items()}
     ratios, sure = defaultdict(list), []
     for record in tqdm(read_records(config.data_dir, config.images)):
         table = read_table(record.signals_path, record.n_samples)

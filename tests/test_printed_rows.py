@@ -117,12 +117,12 @@ def test_a_finer_picture_is_made_smaller_and_its_map_with_it():
 def test_all_leads_are_filled_up_to_few_shapes(monkeypatch):
     shapes = set()
 
-    def read_out(logits, *_):
+    def soft_argmax(logits, *_):
         shapes.add(tuple(logits.shape))
         flat = np.zeros((1, logits.shape[2]), np.float32)
         return flat, flat
 
-    monkeypatch.setattr(printed_rows, "read_out", read_out)
+    monkeypatch.setattr(printed_rows, "soft_argmax", soft_argmax)
     leads = tuple(Segment("II", 5, 5 + width, 0.0) for width in (30, 30.4, 31))
     rows = tuple(Row(20.0, 10.0, (lead,)) for lead in leads)
     paper_map = PaperMap.from_homography(np.eye(3), (0, 0, 40, 40), 5)

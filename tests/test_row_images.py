@@ -12,7 +12,6 @@ from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.page.paper import voltage_mv
 from ecg_keras.page.row_images import (
-    BIN_MV,
     MARGIN_SAMPLES,
     N_BINS,
     REACH_MV,
@@ -49,7 +48,7 @@ def test_bins_are_symmetric_and_count_downwards():
     assert voltages.shape == (N_BINS,)
     np.testing.assert_allclose(voltages, -voltages[::-1])
     middle = np.diff(voltages)[N_BINS // 2 - 1]
-    np.testing.assert_allclose(middle, -BIN_MV, rtol=1e-4)
+    np.testing.assert_allclose(middle, -0.025, rtol=1e-4)
     # Bins grow on both sides, up to the reach.
     assert (np.diff(np.abs(np.diff(voltages[: N_BINS // 2]))) < 0).all()
     assert voltages[0] < REACH_MV < 1.03 * voltages[0]

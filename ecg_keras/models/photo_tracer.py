@@ -1,24 +1,35 @@
 """The tracer for photos of pages, however they lie: turned, aside, soaked.
 
 image (B, 1700, 2200, 3), 0..255
-    -> where the page lies: a homography, looked at several times
-    -> the page straightened by it, and its waves (`page_waves`)
-    -> strips, sampled once from the image's own pixels; then as `tracer`
+    -> where the page lies: a homography, corrected several times
+    -> the page straightened by it, and its waves (`registration.wavy_page`)
+    -> row images, sampled once from the image's own pixels; then as `tracer`
 """
 
 import keras
 import numpy as np
 from keras import ops
 
+from ecg_keras.models.layers import ShrinkPage, sample
 from ecg_keras.models.reading.decoding import SMOOTHNESS, WINDOW_BINS
-from ecg_keras.models.registration.homography import fit_homography
-from ecg_keras.models.registration.spline import bend_on_grid
-from ecg_keras.models.registration.wavy_page import find_bend, flat_to_picture
-from ecg_keras.models.tracer import ReadOut, Small, Strips, read_strips, sample
+from ecg_keras.models.registration.homography import (
+    compose,
+    fit_homography,
+    page_to_picture_px,
+)
+from ecg_keras.models.registration.spline import displacement_on_grid
+from ecg_keras.models.registration.wavy_page import find_displacement
+from ecg_keras.models.tracer import DecodeRows, SampleRows, read_rows_of
 from ecg_keras.page.cells import SHRINK
+from ecg_keras.page.coordinates import (
+    MIDDLE_X_PX,
+    MIDDLE_Y_PX,
+    pixels_from_middle_px,
+)
 from ecg_keras.page.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
 
-# How often each network sees the small picture again, as it was straightened.
+# How often each network sees the small picture again, straightened by the
+# homography that was found until then.
 LOOKS_AGAIN = 2
 
 
@@ -36,35 +47,36 @@ def build_photo_tracer(
         pose_network: see `pose_network.build_pose_network`.
         frame_network: see `frame_network.build_frame_network`.
         row_network: see `row_network.build_row_network`.
-        window_bins, smoothness: see `readout.read_out`.
-        relations: see `row_joining.join_rows`.
+        window_bins, smoothness: see `decoding.soft_argmax`.
+        relations: see `leads_from_rows.join_rows`.
 
     Returns:
         A functional model as `tracer.build_tracer` builds.
     """
     image = keras.Input((PAGE_HEIGHT_PX, PAGE_WIDTH_PX, 3), name="image")
-    small = Small(dtype="float32", name="small")(image)
-    fit = Pose(dtype="float32", name="pose")
-    joined = Joined(dtype="float32", name="joined_pose")
-    straightened = Straightened(SHRINK, dtype="float32", name="small_again")
+    small = ShrinkPage(dtype="float32", name="small")(image)
+    fit = FitHomography(dtype="float32", name="pose")
+    composed = ComposeHomographies(dtype="float32", name="joined_pose")
+    straightened = StraightenPage(SHRINK, dtype="float32", name="small_again")
     pose = fit(pose_network(small))
-    # Both networks are the surer, the better the page is placed already.
+    # Both networks err the less, the closer the page lies to where a flat one
+    # would; the frame network was trained on such pages alone.
     for network in [pose_network] * LOOKS_AGAIN + [frame_network] * LOOKS_AGAIN:
-        pose = joined([pose, fit(network(straightened([small, pose])))])
-    page = Straightened(dtype="float32", name="straightened")([image, pose])
-    cells = frame_network(Small(dtype="float32", name="small_page")(page))
-    strips = PhotoStrips(dtype="float32", name="strips")(
+        pose = composed([pose, fit(network(straightened([small, pose])))])
+    page = StraightenPage(dtype="float32", name="straightened")([image, pose])
+    cells = frame_network(ShrinkPage(dtype="float32", name="small_page")(page))
+    rows = SamplePhotoRows(dtype="float32", name="strips")(
         [image, pose, page, cells]
     )
-    read = ReadOut(
+    decode = DecodeRows(
         window_bins, smoothness, relations, dtype="float32", name="read_out"
     )
-    outputs = read_strips(strips, cells, row_network, read)
+    outputs = read_rows_of(rows, cells, row_network, decode)
     return keras.Model(image, outputs, name="photo_tracer")
 
 
-@keras.saving.register_keras_serializable(package="ecg_keras")
-class Pose(keras.layers.Layer):
+@keras.saving.register_keras_serializable(package="ecg_keras", name="Pose")
+class FitHomography(keras.layers.Layer):
     """Cells (B, 27, 35, 4) to the page's homography (B, 3, 3)."""
 
     def call(self, cells):
@@ -74,21 +86,25 @@ class Pose(keras.layers.Layer):
         return input_shape[0], 3, 3
 
 
-@keras.saving.register_keras_serializable(package="ecg_keras")
-class Joined(keras.layers.Layer):
-    """One homography (B, 3, 3) for two, of which the second is used first."""
+@keras.saving.register_keras_serializable(package="ecg_keras", name="Joined")
+class ComposeHomographies(keras.layers.Layer):
+    """Two homographies (B, 3, 3), outer and inner, to one.
+
+    The inner one is applied to points first.
+    """
 
     def call(self, inputs):
         outer, inner = inputs
-        joined = ops.matmul(outer, inner)
-        return joined / joined[:, 2:, 2:]
+        return compose(outer, inner)
 
     def compute_output_shape(self, input_shape):
         return input_shape[0]
 
 
-@keras.saving.register_keras_serializable(package="ecg_keras")
-class Straightened(keras.layers.Layer):
+@keras.saving.register_keras_serializable(
+    package="ecg_keras", name="Straightened"
+)
+class StraightenPage(keras.layers.Layer):
     """The page as a flat one would lie, sampled bilinearly.
 
     Inputs: a picture (B, H, W, 3) and its homography (B, 3, 3). Output: of the
@@ -103,19 +119,16 @@ class Straightened(keras.layers.Layer):
         self.shrink = shrink
 
     def call(self, inputs):
-        picture, pose = inputs
+        picture, homography = inputs
         height, width = picture.shape[1:3]
+        x, y = pixels_from_middle_px(self.shrink)
+        x, y = page_to_picture_px(
+            homography,
+            ops.convert_to_tensor(x[None, None]),
+            ops.convert_to_tensor(y[None, :, None]),
+        )
         x, y = (
-            (np.arange(size, dtype=np.float32) + 0.5) * self.shrink - whole / 2
-            for size, whole in (
-                (width, PAGE_WIDTH_PX), (height, PAGE_HEIGHT_PX),
-            )
-        )  # fmt: skip
-        x = ops.convert_to_tensor(x[None, None])
-        y = ops.convert_to_tensor(y[None, :, None])
-        x, y = (
-            ops.reshape(place / self.shrink, (-1, height * width))
-            for place in flat_to_picture(pose, x, y)
+            ops.reshape(v / self.shrink, (-1, height * width)) for v in (x, y)
         )
         return ops.reshape(sample(picture, x, y), (-1, height, width, 3))
 
@@ -126,23 +139,25 @@ class Straightened(keras.layers.Layer):
         return {**super().get_config(), "shrink": self.shrink}
 
 
-@keras.saving.register_keras_serializable(package="ecg_keras")
-class PhotoStrips(Strips):
-    """`Strips` of a photo.
+@keras.saving.register_keras_serializable(
+    package="ecg_keras", name="PhotoStrips"
+)
+class SamplePhotoRows(SampleRows):
+    """`SampleRows` of a photo.
 
     Inputs: image (B, 1700, 2200, 3), its homography (B, 3, 3), the page that
-    this straightens (B, 1700, 2200, 3), and what the frame network says of it
-    (B, 27, 35, 4).
+    this straightens (B, 1700, 2200, 3), and that page's cells by the frame
+    network (B, 27, 35, 4).
     """
 
-    def places(self, inputs):
-        _, pose, page, cells = inputs
-        bend = find_bend(page, cells)
-        x = (self._page_x - PAGE_WIDTH_PX / 2).astype(np.float32)
-        y = (self._page_y - PAGE_HEIGHT_PX / 2).astype(np.float32)
-        right, down = bend_on_grid(bend, x, y)
-        return flat_to_picture(
-            pose,
+    def picture_px(self, inputs):
+        _, homography, page, cells = inputs
+        displacement = find_displacement(page, cells)
+        x = (self._page_x_px - MIDDLE_X_PX).astype(np.float32)
+        y = (self._page_y_px - MIDDLE_Y_PX).astype(np.float32)
+        right, down = displacement_on_grid(displacement, x, y)
+        return page_to_picture_px(
+            homography,
             ops.convert_to_tensor(x[None, None]) + right,
             ops.convert_to_tensor(y[None, :, None]) + down,
         )

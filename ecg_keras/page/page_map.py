@@ -1,9 +1,10 @@
 """Where each pixel of a picture lies on the page: exact, both ways.
 
 A picture's pixel goes through a homography (camera, scanner) to the flat sheet
-and from there through waves (a curled or soaked sheet) to the page:
+and from there through a displacement, a sum of sine waves (a curled or soaked
+sheet), to the page:
 
-    page = bend(homography(picture))
+    page = displaced(homography(picture))
 
 Coordinates are px with pixel centres at .5, as everywhere (`paper.py`).
 """
@@ -53,14 +54,14 @@ class PageMap:
 
     def to_page(self, points):
         """Page coordinates of points of the picture, (..., 2) x and y."""
-        return self._bend(_transform(self.homography, points))
+        return self._displaced(_transform(self.homography, points))
 
     def to_picture(self, points):
         """Picture coordinates of points of the page; inverse of `to_page`."""
         points = np.asarray(points, float)
         sheet = points
         for _ in range(_INVERSE_STEPS if len(self.waves) else 0):
-            sheet = sheet - (self._bend(sheet) - points)
+            sheet = sheet - (self._displaced(sheet) - points)
         return _transform(np.linalg.inv(self.homography), sheet)
 
     def dense(self, height, width):
@@ -84,14 +85,14 @@ class PageMap:
         shrink = np.diag([1 / factor_x, 1 / factor_y, 1.0])
         return PageMap(self.homography @ shrink, self.waves)
 
-    def _bend(self, points):
-        bent = np.array(points, float)
+    def _displaced(self, points):
+        displaced = np.array(points, float)
         for shift_x, shift_y, along_x, along_y, phase in self.waves:
             cycles = along_x * points[..., 0] + along_y * points[..., 1]
             sine = np.sin(2 * np.pi * cycles + phase)
-            bent[..., 0] += shift_x * sine
-            bent[..., 1] += shift_y * sine
-        return bent
+            displaced[..., 0] += shift_x * sine
+            displaced[..., 1] += shift_y * sine
+        return displaced
 
 
 def warp(image, page_map, height, width, colour=(255, 255, 255), border_px=0):

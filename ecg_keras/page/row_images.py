@@ -13,16 +13,14 @@ import numpy as np
 from ecg_keras.ecg.leads import (
     LEADS,
     N_SAMPLES,
-    PAGE_ROWS,
-    QUARTER_SAMPLES,
     RATE_HZ,
-    RHYTHM_LEAD,
+    printed_parts,
 )
 from ecg_keras.page.paper import (
     GAIN_MM_PER_MV,
-    PX_PER_MV,
-    ZERO_MV_Y_PX,
+    N_ROWS,
     x_px,
+    y_px,
 )
 
 STRIP_HEIGHT = 800
@@ -36,7 +34,6 @@ MARGIN_COLUMNS = 30  # before t = 0, and after 10 s
 # The network answers for every second row of pixels.
 PIXELS_PER_BIN = 2
 N_BINS = STRIP_HEIGHT // PIXELS_PER_BIN
-BIN_MV = PIXELS_PER_BIN * PIXEL_MM / GAIN_MM_PER_MV  # 0.025 at 0 mV
 
 SAMPLES_IN_STRIP = STRIP_WIDTH * SAMPLES_PER_COLUMN
 MARGIN_SAMPLES = MARGIN_COLUMNS * SAMPLES_PER_COLUMN
@@ -50,7 +47,7 @@ def columns_x_px(columns):
 
 def pixels_y_px(pixels, row):
     """Page y of the centres of the pixels of a column, of a row of the page."""
-    return ZERO_MV_Y_PX[row] - pixels_mv(pixels) * PX_PER_MV
+    return y_px(pixels_mv(pixels), row)
 
 
 def pixels_mv(pixels):
@@ -91,15 +88,10 @@ def row_signals(signals_mv):
     Returns:
         (4, SAMPLES_IN_STRIP) mV, NaN where there is no trace.
     """
-    rows = np.full((len(ZERO_MV_Y_PX), SAMPLES_IN_STRIP), np.nan, np.float32)
+    rows = np.full((N_ROWS, SAMPLES_IN_STRIP), np.nan, np.float32)
     inside = rows[:, MARGIN_SAMPLES : MARGIN_SAMPLES + N_SAMPLES]
-    for row, leads in enumerate(PAGE_ROWS):
-        for quarter, lead in enumerate(leads):
-            part = slice(
-                quarter * QUARTER_SAMPLES, (quarter + 1) * QUARTER_SAMPLES
-            )
-            inside[row, part] = signals_mv[LEADS.index(lead), part]
-    inside[-1] = signals_mv[LEADS.index(RHYTHM_LEAD)]
+    for row, lead, samples in printed_parts():
+        inside[row, samples] = signals_mv[LEADS.index(lead), samples]
     return rows
 
 

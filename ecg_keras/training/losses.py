@@ -10,7 +10,9 @@ import math
 import keras
 from keras import ops
 
-from ecg_keras.models.reading.decoding import TAUGHT_BINS, read_out
+from ecg_keras.models.reading.decoding import TARGET_STD_BINS, soft_argmax
+from ecg_keras.models.registration.homography import clipped_log_b
+from ecg_keras.page.cells import layout_label, layout_logit
 from ecg_keras.page.row_images import (
     N_BINS,
     PIXELS_PER_BIN,
@@ -141,7 +143,7 @@ class TraceLoss(keras.losses.Loss):
         mse_weight=0.5,
         snr_weight=0.5,
         trace_weight=10.0,
-        target_bins=TAUGHT_BINS,
+        target_bins=TARGET_STD_BINS,
         name="trace_loss",
         **kwargs,
     ):
@@ -153,7 +155,7 @@ class TraceLoss(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         y_true = within_row(y_true)
-        found, _ = read_out(y_pred)
+        found, _ = soft_argmax(y_pred)
         signal = SignalLoss(self.mse_weight, self.snr_weight).call(
             y_true[:, None], found[:, None]
         )
@@ -207,7 +209,7 @@ def trace_entropy(y_true, y_pred, target_bins):
 @keras.saving.register_keras_serializable(package="ecg_keras")
 def trace_snr_db(y_true, y_pred):
     """`snr_db` of row images: (B, T) mV, logits (B, N_BINS, T) to (B,) dB."""
-    found, _ = read_out(y_pred)
+    found, _ = soft_argmax(y_pred)
     return snr_db(within_row(y_true)[:, None], found[:, None])
 
 
@@ -234,12 +236,12 @@ class FrameLoss(keras.losses.Loss):
             known[..., None], y_true[..., :2], ops.zeros_like(y_true[..., :2])
         )
         known = ops.cast(known, "float32")
-        log_b = ops.clip(y_pred[..., 2], -6.0, 6.0)
+        log_b = clipped_log_b(y_pred)
         distance = ops.sum(ops.abs(y_pred[..., :2] - point), axis=-1)
         nll = (distance * ops.exp(-log_b) + 2 * log_b) * known
         count = ops.maximum(ops.sum(known, axis=(1, 2)), 1.0)
-        logit = y_pred[:, 0, 0, 3]
-        layout = ops.softplus(logit) - y_true[:, 0, 0, 2] * logit
+        logit = layout_logit(y_pred)
+        layout = ops.softplus(logit) - layout_label(y_true) * logit
         nll = ops.sum(nll, axis=(1, 2)) / count
         too_sure = ops.relu(LOG_SCALE_OF_A_GUESS - log_b) * (1 - known)
         beyond = ops.mean(too_sure, axis=(1, 2))

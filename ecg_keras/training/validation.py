@@ -21,12 +21,17 @@ from ecg_keras.models.reading.decoding import read_rows
 from ecg_keras.models.reading.leads_from_rows import join_rows
 from ecg_keras.models.registration.flat_page import fit_affine
 from ecg_keras.models.registration.homography import (
-    HALF_PX,
-    MIDDLE_PX,
-    apply,
     fit_homography,
+    page_to_picture_px,
 )
-from ecg_keras.page.cells import UNIT_PX, cell_centres_px
+from ecg_keras.page.cells import (
+    UNIT_PX,
+    cell_centres_px,
+    layout_label,
+    layout_logit,
+    offsets,
+)
+from ecg_keras.page.coordinates import MIDDLE_PX
 from ecg_keras.training.losses import snr_db
 
 N_EXAMPLES = 3
@@ -173,8 +178,8 @@ class FrameValidation(keras.callbacks.Callback):
             for i in range(0, self.N_PICTURES, self._BATCH)
         ])  # fmt: skip
         errors_px = map_errors_px(self.targets, cells, self.pose)
-        readable = self.targets[:, 0, 0, 2] > 0
-        judged = cells[:, 0, 0, 3] > 0
+        readable = layout_label(self.targets) > 0
+        judged = layout_logit(cells) > 0
         near = errors_px < UNIT_PX / 2
         found = (judged == readable) & (near | ~readable)
         logs["val_loss"] = float(np.mean(_floats(
@@ -198,22 +203,21 @@ def fitted_points(cells, page_points, pose):
     Returns:
         (B, n, 2) px of the picture.
     """
+    fit = fit_affine if pose == FLAT else fit_homography
     page = (page_points - MIDDLE_PX).astype(np.float32)
-    cells = ops.convert_to_tensor(cells)
-    if pose == FLAT:
-        affine = ops.convert_to_numpy(fit_affine(cells))
-        moved = np.einsum("bij,bnj->bni", affine[:, :, :2], page)
-        return moved + affine[:, None, :, 2] + MIDDLE_PX
-    page = ops.convert_to_tensor(page / HALF_PX)
-    picture = apply(fit_homography(cells), page)
-    return ops.convert_to_numpy(picture) * HALF_PX + MIDDLE_PX
+    picture = page_to_picture_px(
+        fit(ops.convert_to_tensor(cells)),
+        *(ops.convert_to_tensor(page[..., axis]) for axis in (0, 1)),
+    )
+    return np.stack([ops.convert_to_numpy(v) for v in picture], axis=-1)
+
 
 
 def map_errors_px(targets, cells, pose):
     """Errors of fitted maps (B,), each at the worst of its known cells."""
     known = np.isfinite(targets[..., 0])
     centres = cell_centres_px()
-    page = centres + np.nan_to_num(targets[..., :2]) * UNIT_PX
+    page = centres + np.nan_to_num(offsets(targets)) * UNIT_PX
     picture = fitted_points(cells, page.reshape(len(page), -1, 2), pose)
     picture = picture.reshape(*known.shape, 2)
     errors_px = np.abs(picture - centres).max(axis=-1)

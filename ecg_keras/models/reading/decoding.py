@@ -1,18 +1,21 @@
-"""From distributions over voltage to voltages, and how sure they are.
+"""From distributions of voltage to voltages and their standard deviations.
 
 In a column where two traces are as likely, such as the nadirs of two deep S
 waves one below the other, the distribution alone does not tell whose is whose;
-the columns before and after do. So the most likely places of each column are
-joined to the path that is likely as a whole: it maximises
+the columns before and after do. So each column's distribution is reduced to its
+`N_MODES` most likely modes, and a Viterbi path through them maximises
 
-    sum over samples of log mass(place) - SMOOTHNESS |change of voltage|
+    sum over samples of log P(mode) - SMOOTHNESS |change of voltage|
 
-The second term is the path's total variation. A wave costs the same however
-steep it is; an excursion to another trace and back costs twice its way.
+The second term is a prior on the path's total variation. A wave costs the same
+however steep it is; an excursion to another trace and back costs twice its way.
 
-A sample's variance is that of the distribution around its place, less what the
-network was taught to add, and what the other places would be off, by how
-likely the best path through each of them is.
+Voltages are a soft-argmax in a window around the path: the mean of the
+distribution there. Variances have three terms:
+
+    variance within the window
+    - that of the Gaussians that the network was trained towards
+    + sum over the other modes of P(best path through it) (its distance)^2
 """
 
 import numpy as np
@@ -22,53 +25,59 @@ from ecg_keras.ecg.leads import N_QUARTERS, N_SAMPLES, QUARTER_SAMPLES
 from ecg_keras.page.paper import N_ROWS
 from ecg_keras.page.row_images import MARGIN_SAMPLES, N_BINS, bins_mv
 
-# Bins on each side of the most likely one that count: 0.2 mV at 0 mV. A full
-# expectation is drawn away by far-off mass, such as a neighbour's trace.
+# Bins on each side of the mode that count: 0.2 mV at 0 mV. A full expectation
+# is drawn away by probability far off, such as a neighbour's trace. Scores with
+# half and twice of it, and without the path: docs/tracer.md.
 WINDOW_BINS = 8
 # Nats for a mV of the path's variation; 0 for the mode of each column.
 SMOOTHNESS = 6.0
-N_PLACES = 4
-# What no path can be sure about: probabilities below this are alike.
-LEAST_MASS = 1e-4
+# Modes of a column that a path may take: no more traces cross one than the page
+# has rows.
+N_MODES = 4
+# Added to the probability of a mode: one of 0 would rule out all its paths.
+MIN_PROBABILITY = 1e-4
 # Deviation, in bins, of the Gaussians that distributions are trained to be.
-TAUGHT_BINS = 0.8
-# No sample is known better than this, however narrow its distribution is.
-LEAST_STD_MV = 0.006
+TARGET_STD_BINS = 0.8
+# Of a sample, however narrow its distribution is: a quarter of a bin at 0 mV.
+MIN_STD_MV = 0.006
 
 
-def read_out(logits, window_bins=WINDOW_BINS, smoothness=0.0):
-    """Mean and deviation of distributions around their most likely places.
+def soft_argmax(logits, window_bins=WINDOW_BINS, smoothness=0.0):
+    """Means and deviations of distributions in windows around their modes.
 
     Args:
         logits: (B, N_BINS, T).
-        window_bins: bins on each side of the place that count; None for all.
-        smoothness: nats for a mV by which the path of places changes, see
-            above; 0 for the mode of each column.
+        window_bins: bins on each side of the mode that count; None for all.
+        smoothness: nats for a mV by which the path through the modes changes,
+            see above; 0 for the most likely mode of each column.
 
     Returns:
         (mean_mv, std_mv), each (B, T) float32 mV.
     """
-    share = ops.softmax(ops.cast(logits, "float32"), axis=1)
+    probability = ops.softmax(ops.cast(logits, "float32"), axis=1)
     voltage = ops.convert_to_tensor(bins_mv())[None, :, None]
-    near, doubt = share, None
+    inside, others = probability, None
     if window_bins is not None:
         bins = ops.convert_to_tensor(np.arange(N_BINS, dtype=np.int32))
         bins = bins[None, :, None]
-        place = _mode(share, bins)
         if smoothness:
-            place, doubt = _likely_path(share, bins, window_bins, smoothness)
-        near = _near(share, bins, place, window_bins)
-    mass = ops.sum(near, axis=1)
-    mean = ops.sum(near * voltage, axis=1) / mass
-    taught_mv = TAUGHT_BINS * np.gradient(bins_mv())
-    taught = ops.convert_to_tensor(np.square(taught_mv)[None, :, None])
-    off = ops.square(voltage - mean[:, None]) - taught
-    variance = ops.sum(near * off, axis=1) / mass
-    variance = ops.maximum(variance, LEAST_STD_MV**2)
-    if doubt is not None:
-        others_mv, likelihood = doubt
-        off = ops.square(others_mv - mean[..., None])
-        variance = variance + ops.sum(likelihood * off, axis=-1)
+            mode, others = viterbi_path(
+                probability, bins, window_bins, smoothness
+            )
+        else:
+            mode = _mode(probability, bins)
+        inside = _windowed(probability, bins, mode, window_bins)
+    total = ops.sum(inside, axis=1)
+    mean = ops.sum(inside * voltage, axis=1) / total
+    target_std_mv = TARGET_STD_BINS * np.gradient(bins_mv())
+    target = ops.convert_to_tensor(np.square(target_std_mv)[None, :, None])
+    excess = ops.square(voltage - mean[:, None]) - target
+    variance = ops.sum(inside * excess, axis=1) / total
+    variance = ops.maximum(variance, MIN_STD_MV**2)
+    if others is not None:
+        others_mv, likelihood = others
+        distance = ops.square(others_mv - mean[..., None])
+        variance = variance + ops.sum(likelihood * distance, axis=-1)
     return mean, ops.sqrt(variance)
 
 
@@ -80,7 +89,7 @@ def read_rows(logits, window_bins=WINDOW_BINS, smoothness=SMOOTHNESS):
 
     Args:
         logits: (4 B, N_BINS, SAMPLES_IN_STRIP), row by row of each page.
-        window_bins, smoothness: see `read_out`.
+        window_bins, smoothness: see `soft_argmax`.
 
     Returns:
         (mean_mv, std_mv), each (B, 4, 5000) float32 mV.
@@ -91,65 +100,58 @@ def read_rows(logits, window_bins=WINDOW_BINS, smoothness=SMOOTHNESS):
     quarters = ops.reshape(quarters, (-1, N_BINS, QUARTER_SAMPLES))
     return tuple(
         ops.reshape(x, (-1, N_ROWS, N_SAMPLES))
-        for x in read_out(quarters, window_bins, smoothness)
+        for x in soft_argmax(quarters, window_bins, smoothness)
     )
 
 
-def _mode(share, bins):
-    """The first of the most likely bins, (B, 1, T) int32."""
-    # Not by argmax: what JAX makes of that, ONNX Runtime cannot run.
-    most = share >= ops.max(share, axis=1, keepdims=True)
-    index = ops.where(most, bins, ops.full_like(bins, N_BINS))
-    return ops.min(index, axis=1, keepdims=True)
+def viterbi_path(probability, bins, window_bins, smoothness):
+    """Of each column's modes the one on the likeliest path.
 
-
-def _near(share, bins, place, window_bins):
-    inside = ops.abs(bins - place) <= window_bins
-    return share * ops.cast(inside, "float32")
-
-
-def _likely_path(share, bins, window_bins, smoothness):
-    """Of each column's likely places the one on the likely path.
+    Args:
+        probability: (B, N_BINS, T).
+        bins: (1, N_BINS, 1) int32, their numbers.
+        window_bins, smoothness: see `soft_argmax`.
 
     Returns:
-        (place, (voltages, likelihoods)): (B, 1, T) int32, and (B, T, N_PLACES)
-        mV of all the places and how likely they are, 0 for the one chosen.
+        (mode, (voltages, likelihoods)): (B, 1, T) int32 bins, and
+        (B, T, N_MODES) mV of all modes, and the likelihood of the best path
+        through each of them, 0 for the mode that was chosen.
     """
-    places, masses, rest = [], [], share
-    for _ in range(N_PLACES):
-        place = _mode(rest, bins)
-        near = _near(rest, bins, place, window_bins)
-        rest = rest - near
-        places.append(place[:, 0])
-        masses.append(ops.sum(near, axis=1))
-    places = ops.stack(places, axis=-1)  # (B, T, K)
-    score = ops.log(ops.stack(masses, axis=-1) + LEAST_MASS)
-    voltage = ops.take(ops.convert_to_tensor(bins_mv()), places)
+    modes, totals, rest = [], [], probability
+    for _ in range(N_MODES):
+        mode = _mode(rest, bins)
+        inside = _windowed(rest, bins, mode, window_bins)
+        rest = rest - inside
+        modes.append(mode[:, 0])
+        totals.append(ops.sum(inside, axis=1))
+    modes = ops.stack(modes, axis=-1)  # (B, T, K)
+    score = ops.log(ops.stack(totals, axis=-1) + MIN_PROBABILITY)
+    voltage = ops.take(ops.convert_to_tensor(bins_mv()), modes)
     change = ops.abs(voltage[:, :-1, :, None] - voltage[:, 1:, None, :])
-    # What the best path to, and from, each place scores.
-    before = _best_scores(score, -smoothness * change)
-    after = _best_scores(
+    # Scores of the best path that ends, and that begins, at each mode.
+    before = max_plus_scan(score, -smoothness * change)
+    after = max_plus_scan(
         ops.flip(score, axis=1),
         -smoothness * ops.flip(ops.transpose(change, (0, 1, 3, 2)), axis=1),
     )
-    whole = before + ops.flip(after, axis=1) - score
-    best = whole >= ops.max(whole, axis=-1, keepdims=True)
-    # The first, as more than one place may be on a best path.
-    order = ops.convert_to_tensor(np.arange(N_PLACES, dtype=np.int32))
-    first = ops.where(best, order, ops.full_like(order, N_PLACES))
+    through = before + ops.flip(after, axis=1) - score
+    best = through >= ops.max(through, axis=-1, keepdims=True)
+    # The first, as more than one mode may be on a best path.
+    order = ops.convert_to_tensor(np.arange(N_MODES, dtype=np.int32))
+    first = ops.where(best, order, ops.full_like(order, N_MODES))
     chosen = order == ops.min(first, axis=-1, keepdims=True)
-    place = ops.sum(places * ops.cast(chosen, "int32"), axis=-1)
+    mode = ops.sum(modes * ops.cast(chosen, "int32"), axis=-1)
     others = 1 - ops.cast(chosen, "float32")
-    likelihood = others * ops.softmax(whole, axis=-1)
-    return place[:, None], (voltage, likelihood)
+    likelihood = others * ops.softmax(through, axis=-1)
+    return mode[:, None], (voltage, likelihood)
 
 
-def _best_scores(score, step):
-    """The best score of a path that ends at each place.
+def max_plus_scan(score, step):
+    """The best score of a path that ends at each state.
 
-    A path's score is the sum of its places' and of its steps'. All prefixes at
-    once, in log2 T rounds: in the algebra of max and +, a step is a matrix
-    (from, to), and paths are products of them.
+    A path's score is the sum of its states' and of its steps'. All prefixes at
+    once, in log2 T rounds (Hillis and Steele's scan): in the algebra of max and
+    +, a step is a matrix (from, to), and paths are products of such matrices.
 
     Args:
         score: (B, T, K).
@@ -173,3 +175,17 @@ def _best_scores(score, step):
         done *= 2
     later = ops.max(score[:, :1, :, None] + paths, axis=2)
     return ops.concatenate([score[:, :1], later], axis=1)
+
+
+def _mode(probability, bins):
+    """The first of the most likely bins, (B, 1, T) int32."""
+    # Not by argmax: what JAX makes of that, ONNX Runtime cannot run.
+    best = probability >= ops.max(probability, axis=1, keepdims=True)
+    index = ops.where(best, bins, ops.full_like(bins, N_BINS))
+    return ops.min(index, axis=1, keepdims=True)
+
+
+def _windowed(probability, bins, mode, window_bins):
+    """Probabilities (B, N_BINS, T), 0 beyond the window around a mode."""
+    inside = ops.abs(bins - mode) <= window_bins
+    return probability * ops.cast(inside, "float32")

@@ -1,10 +1,10 @@
-"""From the four rows of the page to twelve leads, with what is known twice.
+"""From the four rows of the page to twelve leads, by weighted least squares.
 
-Lead II is printed on its row and on the strip. In the first quarter, I, II and
-III are printed together with the strip's II; in the second, aVR, aVL, aVF and
-it: two of the limb leads give all others (Einthoven, Goldberger), so there each
-sample of two unknowns is measured four times. Measurements are weighed by their
-certainty.
+Lead II is printed twice, in a row and on the rhythm strip. In the first quarter
+I, II and III are printed together with the strip's II; in the second, aVR, aVL
+and aVF and the strip. Two limb leads give all others (Einthoven, Goldberger):
+each sample there is measured four times, for two unknowns. A measurement weighs
+1 / std^2.
 """
 
 import numpy as np
@@ -15,12 +15,12 @@ from ecg_keras.ecg.leads import (
     LIMB_FROM_I_II,
     LIMB_LEADS,
     N_QUARTERS,
-    PAGE_ROWS,
     QUARTER_SAMPLES,
     RHYTHM_LEAD,
+    leads_of_quarter,
 )
 
-# Readings this small may differ as they like.
+# rms mV: the noise of readings that are flatter than this may differ.
 FLAT_MV = 0.03
 
 
@@ -28,9 +28,9 @@ def join_rows(mean_mv, std_mv, relations=True):
     """Put the rows together.
 
     Args:
-        mean_mv, std_mv: (B, 4, 5000), from `readout.read_rows`.
-        relations: reconcile what is printed twice or follows from others;
-            otherwise only both prints of lead II are averaged.
+        mean_mv, std_mv: (B, 4, 5000), from `decoding.read_rows`.
+        relations: reconcile all limb leads of a quarter; otherwise only both
+            prints of lead II are averaged.
 
     Returns:
         (signals, std_mv), each (B, 12, 5000) mV; 0 where nothing is printed.
@@ -38,7 +38,7 @@ def join_rows(mean_mv, std_mv, relations=True):
     parts = [[None] * N_QUARTERS for _ in LEADS]
     for quarter in range(N_QUARTERS):
         time = slice(quarter * QUARTER_SAMPLES, (quarter + 1) * QUARTER_SAMPLES)
-        leads = [row[quarter] for row in PAGE_ROWS] + [RHYTHM_LEAD]
+        leads = leads_of_quarter(quarter)
         mean, std = mean_mv[..., time], std_mv[..., time]
         if relations or RHYTHM_LEAD in leads[:-1]:
             mean, std = _reconciled(leads, mean, std, relations)
@@ -72,8 +72,12 @@ def lead_ii_difference(mean_mv):
         are alike or flat, about 1 where they are unrelated.
     """
     time = slice(QUARTER_SAMPLES)
-    row = [RHYTHM_LEAD in leads for leads in PAGE_ROWS].index(True)
-    both = ops.stack([mean_mv[:, row, time], mean_mv[:, -1, time]], axis=1)
+    both = [
+        mean_mv[:, row, time]
+        for row, lead in enumerate(leads_of_quarter(0))
+        if lead == RHYTHM_LEAD
+    ]
+    both = ops.stack(both, axis=1)
     both = both - ops.mean(both, axis=-1, keepdims=True)
     powers = ops.mean(ops.square(both), axis=-1)
     difference = ops.mean(ops.square(both[:, 0] - both[:, 1]), axis=-1)
@@ -88,7 +92,7 @@ def _reconciled(leads, mean, std, relations):
         mean, std: (B, 4, T).
 
     Returns:
-        The same with the limb leads replaced by what fits all of them best.
+        The same, of the limb leads that fit all four rows best.
     """
     chest = [lead not in LIMB_LEADS for lead in leads]
     if any(chest):  # Only the strip is a limb lead there.

@@ -1,7 +1,7 @@
 """Rows of any page, read: picture, PaperMap and layout to voltages.
 
     row -> its image, 0.1 mm a column, 0.125 mm a pixel at 0 mV
-        -> row network -> likely path of each lead -> mV at 500 Hz
+        -> row network -> Viterbi path of each lead -> mV at 500 Hz
 
 The row network was taught at 25 mm/s and 10 mm/mV; it follows a line on paper,
 so that a row of another speed or gain is sampled in the same mm, and only what
@@ -17,7 +17,11 @@ from keras import ops
 
 from ecg_keras.ecg.leads import RATE_HZ
 from ecg_keras.ecg.resampling import resample
-from ecg_keras.models.reading.decoding import SMOOTHNESS, WINDOW_BINS, read_out
+from ecg_keras.models.reading.decoding import (
+    SMOOTHNESS,
+    WINDOW_BINS,
+    soft_argmax,
+)
 from ecg_keras.page.paper import GAIN_MM_PER_MV, PAPER_SPEED_MM_PER_S
 from ecg_keras.page.row_images import (
     COLUMN_S,
@@ -105,7 +109,7 @@ def read_printed_rows(
         paper_map: `PaperMap` of the picture.
         layout: `PrintedLayout` of the page.
         row_network: see `row_network.build_row_network`.
-        window_bins, smoothness: see `decoding.read_out`.
+        window_bins, smoothness: see `decoding.soft_argmax`.
 
     Returns:
         list of `LeadReading`, row by row, from left to right.
@@ -155,7 +159,7 @@ def _along_likely_paths(parts, window_bins, smoothness):
             filled = np.pad(
                 logits, ((0, 0), (0, length - n_samples)), mode="edge"
             )
-            mean, std = read_out(
+            mean, std = soft_argmax(
                 ops.convert_to_tensor(filled[None]), window_bins, smoothness
             )
             found[index] = tuple(

@@ -1,20 +1,20 @@
-"""The network that follows a trace: a strip to a distribution for each sample.
+"""The network that follows a trace: a row image to distributions of voltage.
 
-    strip (B, 800, W, 3), 0..255 -> logits (B, 400, 2 W): for each sample, over
-    the bins of voltage (`strips.bins_mv`)
+    row image (B, 800, W, 3), 0..255 -> logits (B, 400, 2 W): for each sample,
+    over the bins of voltage (`row_images.bins_mv`)
 
-A U-Net of plain convolutions, which two cores of a CPU can train. Time stays
-as wide as the page prints it: the last layer answers for two samples in each
-column. The cells of the lowest level are 128 ms wide and 4 mm high; dilated
-blocks join all of a column there, so that a deep wave is known from that of
-the row above, which ends in the same place.
+A U-Net of plain convolutions, small enough to be trained on two cores of a CPU.
+Time stays as wide as the page prints it: the last layer gives two samples for
+each column. The lowest level's cells are 128 ms wide and 4 mm high; dilated
+blocks join all cells of a column there. A deep wave that reaches into the row
+below can so be told from a wave of that row: its upper end is in the column.
 """
 
 import keras
-import numpy as np
 from keras import ops
 
 from ecg_keras.models.architectures import ROW_FILTERS
+from ecg_keras.models.layers import conv_block, coordinate_ramp
 from ecg_keras.page.row_images import (
     PIXELS_PER_BIN,
     SAMPLES_PER_COLUMN,
@@ -32,7 +32,7 @@ class Height(keras.layers.Layer):
 
     def call(self, x):
         shape = ops.shape(x)
-        ramp = (np.arange(x.shape[1]) - x.shape[1] / 2) / HEIGHT_UNIT
+        ramp = coordinate_ramp(x.shape[1], HEIGHT_UNIT, centre=0)
         ramp = ops.convert_to_tensor(ramp[None, :, None, None], x.dtype)
         ramp = ops.broadcast_to(ramp, (*shape[:3], 1))
         return ops.concatenate([x, ramp], axis=-1)
@@ -70,17 +70,17 @@ def build_row_network(filters=ROW_FILTERS, width=None):
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(strip)
     x = Height()(x)
     # === Encoder ===
-    x = _block(x, filters[0], "stem", kernel=5, strides=PIXELS_PER_BIN)
+    x = conv_block(x, filters[0], "stem", kernel=5, strides=PIXELS_PER_BIN)
     skips = []
     for level, n_filters in enumerate(filters):
         if level:
-            x = _block(x, n_filters, f"down_{level}", strides=2)
-        x = _block(x, n_filters, f"encode_{level}")
+            x = conv_block(x, n_filters, f"down_{level}", strides=2)
+        x = conv_block(x, n_filters, f"encode_{level}")
         skips.append(x)
-    x = _block(x, filters[-1], "bottom", dilation=2)
+    x = conv_block(x, filters[-1], "bottom", dilation=2)
     for dilation in CONTEXT_DILATIONS:
         name = f"context_{dilation}"
-        far = _block(x, filters[-1], name, dilation=(dilation, 1))
+        far = conv_block(x, filters[-1], name, dilation=(dilation, 1))
         # Zero at first: a network can be given context after it has learnt.
         far = keras.layers.Conv2D(
             filters[-1], 1, kernel_initializer="zeros", name=f"{name}_mix"
@@ -93,7 +93,7 @@ def build_row_network(filters=ROW_FILTERS, width=None):
         )(x)
         x = keras.layers.UpSampling2D(2, name=f"up_{level}")(x)
         x = keras.layers.Add(name=f"join_{level}")([x, skips[level]])
-        x = _block(x, filters[level], f"decode_{level}")
+        x = conv_block(x, filters[level], f"decode_{level}")
     # === Samples ===
     x = keras.layers.Conv2D(
         SAMPLES_PER_COLUMN * PIXELS_PER_BIN,
@@ -104,18 +104,3 @@ def build_row_network(filters=ROW_FILTERS, width=None):
     )(x)
     logits = SubColumns(dtype="float32", name="logits")(x)
     return keras.Model(strip, logits, name="row_network")
-
-
-def _block(x, filters, name, kernel=3, strides=1, dilation=1):
-    """Convolution, normalisation, ReLU."""
-    x = keras.layers.Conv2D(
-        filters,
-        kernel,
-        strides,
-        padding="same",
-        dilation_rate=dilation,
-        use_bias=False,
-        name=f"{name}_conv",
-    )(x)
-    x = keras.layers.BatchNormalization(momentum=0.98, name=f"{name}_norm")(x)
-    return keras.layers.ReLU(name=name)(x)

@@ -1,65 +1,62 @@
-"""Where the page lies in a picture: found coarsely by a network, then exactly.
+"""Where a flat page lies in a picture: by a network roughly, then by its grid.
 
     picture (B, 1700, 2200, 3), 0..255
         -> `frame_network` on 1/8 of the size: for each cell of 64 px, which
-           page point it shows, and how sure that is
+           page point it shows, and the uncertainty of that
         -> an affine map by weighted least squares, good to some px
         -> the phase of the 5 mm grid, then of the 1 mm grid, in windows of
            158 px: a cubic correction, good to a tenth of a px
 
 All steps are `keras.ops`, so that they are part of the exported graph. Photos
-need a finer correction than a cubic one: `page_waves`.
+need a finer correction than a cubic one: `wavy_page`.
 """
-
-import math
 
 import numpy as np
 from keras import ops
 
 from ecg_keras.models.registration.grid_phase import (
-    grid_depth,
-    grid_waves,
-    half_coordinates,
+    HALF,
+    grid_contrast,
+    grid_shift,
+    half_size_px,
+    window_centres_px,
 )
-from ecg_keras.page.cells import UNIT_PX, cell_centres_px
-from ecg_keras.page.paper import (
-    COARSE_GRID_MM,
-    FINE_GRID_MM,
-    PAGE_HEIGHT_PX,
-    PAGE_WIDTH_PX,
-    PX_PER_MM,
+from ecg_keras.models.registration.homography import (
+    apply,
+    cell_points,
+    compose,
+    page_to_picture_px,
 )
+from ecg_keras.models.registration.least_squares import least_squares
+from ecg_keras.page.coordinates import HALF_WIDTH_PX, MIDDLE_PX
+from ecg_keras.page.paper import COARSE_GRID_MM, FINE_GRID_MM, PX_PER_MM
 
-WINDOW_PX = 79  # of the half-size image: 4.01 periods of the coarse grid
-# Weight of "no correction", in windows with a clear grid.
+# px of the half-size image: four periods of the coarse grid, 20 of the fine.
+WINDOW_PX = round(4 * COARSE_GRID_MM * PX_PER_MM / HALF)
+# Weight of "no correction", where a window with a clear grid weighs 1.
 PRIOR = 0.2
+# Squared amplitude of the grid, in grey levels, that is taken for noise.
+NOISE_POWER = 1e-2
+# Keeps the affine map finite where all cells are uncertain; a cell that is
+# sure to a box weighs 1.
+_RIDGE = 1e-4
+# y^j x^i of a cubic polynomial.
+_TERMS = [(j, i) for j in range(4) for i in range(4 - j)]
 
 
 def fit_affine(cells):
     """The affine map from the page to the picture that fits the cells best.
 
     Args:
-        cells: (B, rows, columns, 4), see `frame_network`.
+        cells: (B, rows, columns, 4), see `page.cells`.
 
     Returns:
-        (B, 2, 3): picture px = map @ (x, y, 1), all counted from the middle of
-        the page and of the picture, in px.
+        (B, 3, 3), a homography (see `homography`) whose last row is 0, 0, 1.
     """
-    centres = cell_centres_px().reshape(1, -1, 2)
-    middle = np.array([PAGE_WIDTH_PX / 2, PAGE_HEIGHT_PX / 2], np.float32)
-    n_cells = centres.shape[1]
-    flat = ops.reshape(cells, (-1, n_cells, 4))
-    page = ops.convert_to_tensor(centres - middle) + flat[..., :2] * UNIT_PX
-    picture = ops.convert_to_tensor(centres - middle)
-    picture = ops.broadcast_to(picture, ops.shape(page))
-    weight = ops.exp(-2 * ops.clip(flat[..., 2], -6.0, 6.0))
-    scale = PAGE_WIDTH_PX / 2
-    basis = ops.concatenate(
-        [page / scale, ops.ones_like(page[..., :1])], axis=-1
-    )
-    solution = _least_squares(basis, picture, weight, None)
-    solution = ops.transpose(solution, (0, 2, 1))
-    return solution * np.array([1 / scale, 1 / scale, 1.0], np.float32)
+    picture, page, weight = cell_points(cells)
+    picture = picture * ops.ones_like(page)
+    rows = least_squares(_linear(page), picture, weight, _RIDGE * np.eye(3))
+    return _affine(rows)
 
 
 def refine(picture, affine):
@@ -67,185 +64,128 @@ def refine(picture, affine):
 
     Args:
         picture: (B, 1700, 2200, 3), 0..255.
-        affine: (B, 2, 3) from `fit_affine`.
+        affine: (B, 3, 3) from `fit_affine`.
 
     Returns:
-        (affine, bend, depth): the corrected map; (B, 10, 2) px by which the
-        page point x, y is farther on than the affine map says, over
-        `_cubic`; (B,) mean depth of the grid's modulation, of 255.
+        (affine, cubic): the map corrected by the coarse grid, and the
+        coefficients (B, 2, 4, 4) of a displacement in px, by the fine grid:
+        the page point (x, y) is in the picture where the affine map puts
+        (x, y) + displacement(x, y). See `cubic_on_grid`.
     """
-    depth_map = grid_depth(picture)
-    x, y = half_coordinates()
-    x = ops.convert_to_tensor(x.astype(np.float32)[None, None])
-    y = ops.convert_to_tensor(y.astype(np.float32)[None, :, None])
-    # The coarse grid: within half a box. Its correction stays affine.
-    page_x, page_y = _to_page(affine, x, y)
-    shift, strength = _grid_shift(depth_map, page_x, page_y, COARSE_GRID_MM)
-    place = _windows(ops.stack([page_x, page_y], axis=-1))
-    linear = _fit_shift(place, shift, strength, _linear)
-    affine = _shifted(affine, linear)
+    contrast = grid_contrast(picture)
+    # The coarse grid, right within half a box. Its correction stays affine:
+    # where page coordinates are `shift(p)` too large, the map is right for
+    # p + shift(p).
+    points, shift, weight = _measured(contrast, affine, COARSE_GRID_MM)
+    shift = shift / HALF_WIDTH_PX
+    rows = least_squares(_linear(points), shift, weight, PRIOR * np.eye(3))
+    identity = ops.convert_to_tensor(np.diag([1, 1, 0]).astype(np.float32))
+    affine = compose(affine, identity + _affine(rows))
     # The fine grid, which is also the fifth harmonic of the coarse one.
-    page_x, page_y = _to_page(affine, x, y)
-    shift, strength = _grid_shift(depth_map, page_x, page_y, FINE_GRID_MM)
-    place = _windows(ops.stack([page_x, page_y], axis=-1))
-    bend = _fit_shift(place, shift, strength, _cubic)
-    return affine, bend, ops.mean(strength, axis=(1, 2))
+    points, shift, weight = _measured(contrast, affine, FINE_GRID_MM)
+    n_terms = len(_TERMS)
+    terms = least_squares(
+        _cubic(points), shift, weight, PRIOR * np.eye(n_terms)
+    )
+    # To a matrix of coefficients of y^j x^i, in x and in y.
+    matrix = np.zeros((n_terms, 4, 4), np.float32)
+    for term, (j, i) in enumerate(_TERMS):
+        matrix[term, j, i] = 1.0
+    terms = ops.transpose(terms, (0, 2, 1))
+    cubic = ops.matmul(terms, ops.convert_to_tensor(matrix.reshape(-1, 16)))
+    return affine, ops.reshape(cubic, (-1, 2, 4, 4))
 
 
-def to_picture(affine, bend, page_x, page_y):
+def cubic_on_grid(cubic, x, y):
+    """A cubic displacement on the crossings of a grid.
+
+    Args:
+        cubic: (B, 2, 4, 4) from `refine`.
+        x: (n,) array of px from the page's middle; y: (m,) array of px.
+
+    Returns:
+        (right, down), each (B, m, n) px.
+    """
+    powers_x, powers_y = (
+        ops.convert_to_tensor(
+            np.vander(places / HALF_WIDTH_PX, 4, increasing=True).astype(
+                np.float32
+            )
+        )
+        for places in (x, y)
+    )
+    rows = ops.matmul(powers_y, cubic)  # (B, 2, m, 4)
+    both = ops.matmul(rows, ops.transpose(powers_x))
+    return both[:, 0], both[:, 1]
+
+
+def to_picture(affine, cubic, page_x, page_y):
     """Where the crossings of a grid on the page are in the picture.
 
     No array of all crossings is a constant here: XLA would spend minutes on
     folding it.
 
     Args:
-        affine, bend: from `refine`.
-        page_x: (n,) px of the page.
-        page_y: (m,) px of the page.
+        affine, cubic: from `refine`.
+        page_x: (n,) array of px of the page.
+        page_y: (m,) array of px of the page.
 
     Returns:
         (x, y), each (B, m, n), px of the picture.
     """
-    x = page_x - PAGE_WIDTH_PX / 2
-    y = page_y - PAGE_HEIGHT_PX / 2
-    u, v = x / (PAGE_WIDTH_PX / 2), y / (PAGE_WIDTH_PX / 2)
-    ones = ops.ones_like
-    powers_x = ops.stack([ones(u), u, u * u, u * u * u])  # (4, n)
-    powers_y = ops.stack([ones(v), v, v * v, v * v * v], axis=1)  # (m, 4)
-    # Which term of `_cubic` is y^j x^i.
-    place = np.full((4, 4), -1)
-    place[0], place[1, :3] = (0, 1, 3, 6), (2, 4, 7)
-    place[2, :2], place[3, 0] = (5, 8), 9
-    terms = np.zeros((4, 4, bend.shape[1]), np.float32)
-    for j, i in zip(*np.nonzero(place >= 0), strict=True):
-        terms[j, i, place[j, i]] = 1.0
-    shifts = []
-    for axis in (0, 1):
-        weights = ops.einsum(
-            "jik,bk->bji", ops.convert_to_tensor(terms), bend[..., axis]
-        )
-        rows = ops.matmul(powers_y[None], weights)  # (B, m, 4)
-        shifts.append(ops.matmul(rows, powers_x[None]))
-    x, y = x[None, None] + shifts[0], y[None, :, None] + shifts[1]
-    a = affine[:, :, :, None, None]
-    return (
-        a[:, 0, 0] * x + a[:, 0, 1] * y + a[:, 0, 2] + PAGE_WIDTH_PX / 2,
-        a[:, 1, 0] * x + a[:, 1, 1] * y + a[:, 1, 2] + PAGE_HEIGHT_PX / 2,
-    )
+    x, y = page_x - MIDDLE_PX[0], page_y - MIDDLE_PX[1]
+    right, down = cubic_on_grid(cubic, x, y)
+    x, y = (ops.convert_to_tensor(v.astype(np.float32)) for v in (x, y))
+    return page_to_picture_px(affine, x + right, y[:, None] + down)
 
 
-# === The grid's phase ===
-
-
-def _to_page(affine, x, y):
-    """The inverse of an affine map; all from the middle."""
-    a = affine[:, :, :, None, None]
-    u, v = x - a[:, 0, 2], y - a[:, 1, 2]
-    determinant = a[:, 0, 0] * a[:, 1, 1] - a[:, 0, 1] * a[:, 1, 0]
-    return (
-        (a[:, 1, 1] * u - a[:, 0, 1] * v) / determinant,
-        (a[:, 0, 0] * v - a[:, 1, 0] * u) / determinant,
-    )
-
-
-def _windows(x):
-    """Means over windows: (B, h, w, C) to (B, rows, columns, C)."""
-    return ops.average_pool(x, WINDOW_PX, WINDOW_PX, padding="valid")
-
-
-def _grid_shift(depth, page_x, page_y, spacing_mm):
-    """By how much page coordinates are too large, from the grid's phase.
-
-    Lines at x = x0 + k p give sum depth exp(-2 pi i x / p) the phase
-    -2 pi x0 / p; where x is too large by d, -2 pi (x0 + d) / p.
+def _measured(contrast, affine, spacing_mm):
+    """The grid's phase in windows of a picture.
 
     Returns:
-        (B, rows, columns, 2) px, and its (B, rows, columns) strength.
+        (points, shift, weight): (B, n, 2) half widths from the page's middle,
+        where the windows' centres lie on the page by the map so far; (B, n, 2)
+        px by which that is too large; (B, n), 1 for a window with a clear grid.
     """
-    period = spacing_mm * PX_PER_MM
-    waves = grid_waves(depth, page_x, page_y, period)
-    waves = _windows(ops.stack(waves, axis=-1))
-    shifts, strengths = [], []
-    for cosine, sine in ((0, 1), (2, 3)):
-        angle = ops.arctan2(waves[..., sine], waves[..., cosine])
-        shifts.append(angle * (period / (2 * math.pi)))
-        strengths.append(
-            ops.sqrt(
-                ops.square(waves[..., cosine]) + ops.square(waves[..., sine])
-            )
-        )
-    strength = ops.minimum(strengths[0], strengths[1])
-    return ops.stack(shifts, axis=-1), strength
-
-
-def _fit_shift(place, shift, strength, basis):
-    """Polynomial of the shift over the page, by weighted least squares."""
-    n = place.shape[1] * place.shape[2]
-    points = ops.reshape(place, (-1, n, 2))
-    weight = ops.reshape(ops.square(strength), (-1, n))
-    # Relative to a clear grid's, or to noise where there is no grid.
-    weight = weight / (ops.mean(weight, axis=1, keepdims=True) + 1e-2)
-    return _least_squares(
-        basis(points), ops.reshape(shift, (-1, n, 2)), weight, PRIOR
+    inverse = _inverse(affine)
+    x, y = (v / HALF_WIDTH_PX for v in half_size_px())
+    page_x, page_y = (v * HALF_WIDTH_PX for v in apply(inverse, x, y))
+    shift, power = grid_shift(
+        contrast, page_x, page_y, spacing_mm, WINDOW_PX, WINDOW_PX
     )
+    weight = power / (ops.mean(power, axis=1, keepdims=True) + NOISE_POWER)
+    centres = window_centres_px(WINDOW_PX, WINDOW_PX) / HALF_WIDTH_PX
+    x, y = (ops.convert_to_tensor(v[None]) for v in centres.T.copy())
+    return ops.stack(apply(inverse, x, y), axis=-1), shift, weight
 
 
 def _linear(points):
-    """(B, n, 2) px from the middle to (B, n, 3): 1, x, y over half a page."""
-    scaled = points / (PAGE_WIDTH_PX / 2)
-    return ops.concatenate([ops.ones_like(scaled[..., :1]), scaled], axis=-1)
+    """(B, n, 2) to (B, n, 3): x, y, 1."""
+    return ops.concatenate([points, ops.ones_like(points[..., :1])], axis=-1)
 
 
 def _cubic(points):
-    """(B, n, 2) px from the middle to (B, n, 10): 1, x, y, x^2, ... y^3."""
-    scaled = points / (PAGE_WIDTH_PX / 2)
-    x, y = scaled[..., :1], scaled[..., 1:]
-    powers = [
-        ops.ones_like(x), x, y, x * x, x * y, y * y,
-        x * x * x, x * x * y, x * y * y, y * y * y,
-    ]  # fmt: skip
-    return ops.concatenate(powers, axis=-1)
-
-
-def _shifted(affine, linear):
-    """An affine map of page points that were too large by a linear shift."""
-    scale = PAGE_WIDTH_PX / 2
-    # true + shift(true) is what the old map was right for.
-    grow = ops.transpose(linear, (0, 2, 1))  # (B, 2, 3): 1, x, y
-    slope = grow[..., 1:] / scale
-    matrix, offset = affine[..., :2], affine[..., 2:]
-    eye = ops.convert_to_tensor(np.eye(2, dtype=np.float32))
-    return ops.concatenate(
-        [
-            ops.matmul(matrix, eye[None] + slope),
-            offset + ops.matmul(matrix, grow[..., :1]),
-        ],
-        axis=-1,
+    """(B, n, 2) half widths to (B, n, 10): `_TERMS`."""
+    x, y = points[..., 0], points[..., 1]
+    x_powers, y_powers = (
+        [ops.ones_like(v), v, v * v, v * v * v] for v in (x, y)
     )
+    return ops.stack([y_powers[j] * x_powers[i] for j, i in _TERMS], axis=-1)
 
 
-def _least_squares(basis, values, weight, prior):
-    """Weighted least squares, by elimination without pivots.
+def _affine(rows):
+    """Coefficients (B, 3, 2) of x, y, 1 to a matrix (B, 3, 3)."""
+    last = np.array([[[0.0], [0.0], [1.0]]], np.float32)
+    last = ops.convert_to_tensor(last) * ops.ones_like(rows[..., :1])
+    return ops.transpose(ops.concatenate([rows, last], axis=-1), (0, 2, 1))
 
-    Args:
-        basis: (B, n, k); values: (B, n, m); weight: (B, n).
-        prior: weight of the solution 0, or None.
 
-    Returns:
-        (B, k, m).
-    """
-    weighted = ops.transpose(basis * weight[..., None], (0, 2, 1))
-    matrix = ops.matmul(weighted, basis)
-    right = ops.matmul(weighted, values)
-    k = basis.shape[-1]
-    least = 1e-4 if prior is None else prior
-    matrix = matrix + least * np.eye(k, dtype=np.float32)[None]
-    rows = [
-        ops.concatenate([matrix[:, i], right[:, i]], axis=-1) for i in range(k)
-    ]
-    for i in range(k):
-        rows[i] = rows[i] / rows[i][:, i : i + 1]
-        for j in range(k):
-            if j != i:
-                rows[j] = rows[j] - rows[j][:, i : i + 1] * rows[i]
-    return ops.stack(rows, axis=1)[..., k:]
+def _inverse(affine):
+    """The inverse of an affine map (B, 3, 3)."""
+    (a, b, c), (d, e, f) = (
+        [affine[:, i, j] for j in range(3)] for i in range(2)
+    )
+    rows = [[e, -b, b * f - c * e], [-d, a, c * d - a * f]]
+    rows = ops.stack([ops.stack(row, axis=-1) for row in rows], axis=1)
+    rows = rows / (a * e - b * d)[:, None, None]
+    return _affine(ops.transpose(rows, (0, 2, 1)))

@@ -1,14 +1,22 @@
-"""The network that finds the page coarsely, and says whether it can be read."""
+"""The network that finds a page coarsely, and says whether it can be read.
+
+It regresses coordinates: for each cell of the picture, those of the page point
+that the cell shows (`page.cells`).
+"""
 
 import math
 
 import keras
 from keras import ops
 
+from ecg_keras.models.layers import conv_block
 from ecg_keras.page.cells import SHRINK
 from ecg_keras.page.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
 
 FILTERS = (16, 24, 40)
+POOLED_UNITS = 64
+# In cells; 8 reaches from the middle of the picture as far as its edges.
+CONTEXT_DILATIONS = (2, 4, 8)
 
 
 def build_frame_network(filters=FILTERS):
@@ -19,18 +27,17 @@ def build_frame_network(filters=FILTERS):
 
     Returns:
         A functional model: `small` (B, 213, 275, 3), 0..255, to `cells`
-        (B, 27, 35, 4): x and y of the page point less those of the cell, in
-        boxes of 5 mm; log of their uncertainty in boxes; logit of 3x4+1,
-        the same in all cells.
+        (B, 27, 35, 4): offsets x and y in boxes of 5 mm, the log of their
+        uncertainty b, and the layout's logit, see `page.cells`.
     """
     small, x = encoded(filters)
-    for dilation in (2, 4, 8):  # as far as the page's edges
+    for dilation in CONTEXT_DILATIONS:
         near = conv_block(
             x, filters[-1], f"context_{dilation}", dilation=dilation
         )
         x = keras.layers.Add(name=f"join_{dilation}")([x, near])
     whole = keras.layers.GlobalAveragePooling2D(name="whole")(x)
-    whole = keras.layers.Dense(64, "relu", name="whole_hidden")(whole)
+    whole = keras.layers.Dense(POOLED_UNITS, "relu", name="whole_hidden")(whole)
     logit = keras.layers.Dense(1, dtype="float32", name="layout")(whole)
     shift = keras.layers.Dense(2, dtype="float32", name="shift")(whole)
     x = conv_block(x, filters[-1], "decode")
@@ -85,18 +92,3 @@ def encoded(filters):
         x = conv_block(x, n_filters, f"down_{index}", strides=2)
         x = conv_block(x, n_filters, f"encode_{index}")
     return small, x
-
-
-def conv_block(x, filters, name, strides=1, dilation=1):
-    """Convolution 3 x 3, normalisation, ReLU."""
-    x = keras.layers.Conv2D(
-        filters,
-        3,
-        strides,
-        padding="same",
-        dilation_rate=dilation,
-        use_bias=False,
-        name=f"{name}_conv",
-    )(x)
-    x = keras.layers.BatchNormalization(momentum=0.98, name=f"{name}_norm")(x)
-    return keras.layers.ReLU(name=name)(x)

@@ -1,22 +1,24 @@
-"""The network that finds a page in a picture, however it lies, roughly.
+"""The network that finds a page roughly, however it lies in a photo.
 
-In photos it is turned, small, squeezed, and seen from aside: each cell has to
-know of all others which way is up.
+Pages are turned, small, squeezed, or seen from aside there: a cell can tell
+which way is up only from all other cells.
 """
 
 import keras
 import numpy as np
 from keras import ops
 
+from ecg_keras.models.layers import conv_block, coordinate_ramp
 from ecg_keras.models.registration.frame_network import (
     FILTERS,
-    conv_block,
     encoded,
     join_cells,
 )
 
 CONTEXT_FILTERS = 64
-POSE_UNIT = 8.0  # boxes
+POOLED_UNITS = 128
+# The shared affine map is counted in so many boxes, for outputs of about 1.
+POSE_UNIT = 8.0
 # In cells; 8 reaches from the middle of the picture as far as its edges.
 CONTEXT_DILATIONS = (2, 4, 8, 2, 4, 8)
 
@@ -40,7 +42,7 @@ def build_pose_network(filters=FILTERS):
         )
         x = keras.layers.Add(name=f"join_{index}")([x, near])
     whole = keras.layers.GlobalAveragePooling2D(name="whole")(x)
-    whole = keras.layers.Dense(128, "relu", name="pooled")(whole)
+    whole = keras.layers.Dense(POOLED_UNITS, "relu", name="pooled")(whole)
     logit = keras.layers.Dense(1, dtype="float32", name="is_layout")(whole)
     pose = keras.layers.Dense(6, dtype="float32", name="pose")(whole)
     x = conv_block(x, CONTEXT_FILTERS, "answer")
@@ -54,7 +56,7 @@ class Place(keras.layers.Layer):
     """Adds two channels: how far right and down a cell is, from -1 to 1."""
 
     def call(self, x):
-        return ops.concatenate([x, _places(x)], axis=-1)
+        return ops.concatenate([x, _coordinates(x)], axis=-1)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:3], input_shape[3] + 2)
@@ -62,17 +64,18 @@ class Place(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="ecg_keras")
 class PosedCells(keras.layers.Layer):
-    """Joins local points, an affine map that all share, and the layout.
+    """Joins local points, an affine map that all cells share, and the layout.
 
-    The affine map takes turned pages, whose points are far from their cells.
+    On a turned page, points are far from their cells: the affine map covers
+    that distance.
     """
 
     def call(self, inputs):
         points, pose, logit = inputs
-        places = _places(points)
+        position = _coordinates(points)
         pose = ops.reshape(pose, (-1, 1, 1, 2, 3)) * POSE_UNIT
         shared = pose[..., 2] + (
-            pose[..., 0] * places[..., :1] + pose[..., 1] * places[..., 1:]
+            pose[..., 0] * position[..., :1] + pose[..., 1] * position[..., 1:]
         )
         return join_cells(points, shared, logit)
 
@@ -80,12 +83,9 @@ class PosedCells(keras.layers.Layer):
         return (*input_shape[0][:3], 4)
 
 
-def _places(x):
+def _coordinates(x):
     """Right and down, from -1 to 1, for each cell of x: (B, h, w, 2)."""
-    height, width = x.shape[1:3]
-    right = (np.arange(width) + 0.5) * (2 / width) - 1
-    down = (np.arange(height) + 0.5) * (2 / height) - 1
-    places = np.stack(np.meshgrid(right, down), axis=-1)[None]
-    places = ops.convert_to_tensor(places.astype(np.float32))
-    places = ops.cast(places, x.dtype)
-    return places * ops.ones_like(x[..., :1])
+    right, down = (coordinate_ramp(x.shape[axis]) for axis in (2, 1))
+    both = np.stack(np.meshgrid(right, down), axis=-1)[None]
+    both = ops.convert_to_tensor(both.astype(np.float32))
+    return ops.cast(both, x.dtype) * ops.ones_like(x[..., :1])

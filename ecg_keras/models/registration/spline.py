@@ -1,8 +1,10 @@
-"""Smooth displacements over the page: cubic B-splines fitted to samples.
+"""Smooth displacements over the page: P-splines fitted to samples.
 
-A bend is the (B, ROWS, COLUMNS, 2) px of its control points, which lie
-`SPACING_PX` apart over the page and a little beyond. Coordinates are px from
-the middle of the page.
+A displacement is the (B, ROWS, COLUMNS, 2) px of the control points of a
+tensor-product cubic B-spline (free-form deformation), which lie `SPACING_PX`
+apart over the page and a little beyond. It is fitted with a penalty on second
+differences of the control points (P-spline; Eilers and Marx, 1996). Coordinates
+are px from the middle of the page.
 """
 
 import numpy as np
@@ -11,17 +13,18 @@ from keras import ops
 from ecg_keras.models.registration.least_squares import least_squares
 from ecg_keras.page.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
 
-# A soaked sheet's waves are a third of a page long or longer.
+# A soaked sheet's waves are a third of a page's width (733 px) or longer, here
+# and where pages are drawn (`image_types._waves`): 3.7 control points for each.
 SPACING_PX = 200.0
 # One control point beyond the edge on each side.
 COLUMNS = int(np.ceil(PAGE_WIDTH_PX / SPACING_PX)) + 3
 ROWS = int(np.ceil(PAGE_HEIGHT_PX / SPACING_PX)) + 3
-# Keeps what nothing was seen of where it is.
+# Penalty on each control point's square: those that no sample lies near stay 0.
 _RIDGE = 1e-3
 
 
-def fit_bend(points, shifts, weight, stiffness):
-    """The smoothest displacement that agrees with samples of it.
+def fit_displacement(points, shifts, weight, stiffness):
+    """The P-spline that agrees best with samples of a displacement.
 
     Args:
         points: (B, n, 2) px from the middle.
@@ -31,7 +34,7 @@ def fit_bend(points, shifts, weight, stiffness):
             control points.
 
     Returns:
-        The bend.
+        The displacement.
     """
     across = _basis(points[..., 0], COLUMNS)[:, :, None, :]
     down = _basis(points[..., 1], ROWS)[:, :, :, None]
@@ -41,15 +44,15 @@ def fit_bend(points, shifts, weight, stiffness):
     return ops.reshape(found, (-1, ROWS, COLUMNS, 2))
 
 
-def bend_at(bend, points):
-    """A bend's displacements at points (B, n, 2), in px: (B, n, 2)."""
+def displacement_at(displacement, points):
+    """A displacement at points (B, n, 2), in px: (B, n, 2)."""
     across = _basis(points[..., 0], COLUMNS)
     down = _basis(points[..., 1], ROWS)
-    return ops.einsum("bnj,bni,bjic->bnc", down, across, bend)
+    return ops.einsum("bnj,bni,bjic->bnc", down, across, displacement)
 
 
-def bend_on_grid(bend, x, y):
-    """A bend's displacements on the crossings of a grid.
+def displacement_on_grid(displacement, x, y):
+    """A displacement on the crossings of a grid.
 
     Args:
         x: (n,) array of px; y: (m,) array of px.
@@ -58,21 +61,21 @@ def bend_on_grid(bend, x, y):
         (right, down), each (B, m, n) px.
     """
     across, down = (
-        _basis(ops.convert_to_tensor(places.astype(np.float32)), count)
-        for places, count in ((x, COLUMNS), (y, ROWS))
+        _basis(ops.convert_to_tensor(values.astype(np.float32)), count)
+        for values, count in ((x, COLUMNS), (y, ROWS))
     )
     across = ops.transpose(across)[None]
     return tuple(
-        ops.matmul(ops.matmul(down[None], bend[..., axis]), across)
+        ops.matmul(ops.matmul(down[None], displacement[..., axis]), across)
         for axis in (0, 1)
     )
 
 
-def _basis(places, count):
+def _basis(values, count):
     """Uniform cubic B-splines at some px: (...) to (..., count)."""
     knots = np.arange(count, dtype=np.float32) - (count - 1) / 2
     knots = ops.convert_to_tensor(knots)
-    distance = ops.abs(places[..., None] / SPACING_PX - knots)
+    distance = ops.abs(values[..., None] / SPACING_PX - knots)
     far, near = ops.relu(2 - distance), ops.relu(1 - distance)
     return (far * far * far - 4 * near * near * near) / 6
 

@@ -1,31 +1,39 @@
 """Where a photographed sheet lies exactly: its grid's phase, with its waves.
 
 A straightened picture is off by some px, differently all over a sheet that was
-soaked or curled. Smooth displacements are fitted to what the frame network
-says, ever softer ones to the phase of the 5 mm grid, and the softest to that of
-the 1 mm grid. It is right to about 0.1 px; flat pages are better read by
-`page_frame`, which knows of fewer ways to bend.
+soaked or curled. P-splines are fitted to the frame network's cells, then ever
+softer ones to the phase of the 5 mm grid, and the softest to that of the 1 mm
+grid. The result is right to about 0.1 px. Flat pages are better read by
+`flat_page`, whose cubic leaves less freedom.
 """
-
-import math
 
 import numpy as np
 from keras import ops
 
 from ecg_keras.models.registration.grid_phase import (
     HALF,
-    grid_depth,
-    grid_waves,
-    half_coordinates,
+    grid_contrast,
+    grid_shift,
+    half_size_px,
+    window_centres_px,
+    window_means,
 )
-from ecg_keras.models.registration.homography import HALF_PX, cell_points
-from ecg_keras.models.registration.spline import bend_at, bend_on_grid, fit_bend
+from ecg_keras.models.registration.homography import cell_points
+from ecg_keras.models.registration.spline import (
+    displacement_at,
+    displacement_on_grid,
+    fit_displacement,
+)
+from ecg_keras.page.coordinates import (
+    HALF_WIDTH_PX,
+    lattice,
+    pixels_from_middle_px,
+)
 from ecg_keras.page.paper import (
     COARSE_GRID_MM,
     FINE_GRID_MM,
     PAGE_HEIGHT_PX,
     PAGE_WIDTH_PX,
-    PX_PER_MM,
 )
 
 # Spacing in mm, and windows of the half-size image and the steps between them:
@@ -33,14 +41,16 @@ from ecg_keras.page.paper import (
 COARSE_GRID = (COARSE_GRID_MM, 79, 40)
 FINE_GRID = (FINE_GRID_MM, 39, 39)
 FINEST_GRID = (FINE_GRID_MM, 20, 20)
-# Contrast that is noise.
-NOISE_DEPTH = 1.0
-# The grid's share of the contrast, in the mean window, that is none.
-WEAK = 3e-3
-# See `fit_bend`; the samples are many for each control point.
+# Grey levels of contrast that count as noise.
+NOISE_CONTRAST = 1.0
+# Where the grid holds less than this share of the contrast's power, in the mean
+# window, the page counts as one without a grid: all weights are small.
+NO_GRID_SHARE = 3e-3
+# Stiffness of each round, see `fit_displacement`; the samples are many for each
+# control point. A window sees the mean of a curved displacement, so a round
+# finds what the rounds before left over, and smaller windows find more of it.
+# By trial; the first are so stiff that no line is taken for its neighbour.
 CELLS_STIFFNESS = 1000.0
-# Each window sees the mean of a curved displacement: a round finds what the one
-# before has left, and smaller windows more of it.
 ROUNDS = (
     (COARSE_GRID, 100.0),
     (COARSE_GRID, 1.0),
@@ -50,29 +60,10 @@ ROUNDS = (
     (FINEST_GRID, 0.05),
 )
 _INVERSE_STEP_PX = 100.0
+_INVERSE_STIFFNESS = 1e-3
 
 
-def flat_to_picture(homography, page_x, page_y):
-    """Where the crossings of a grid on a flat page are in the picture.
-
-    Args:
-        homography: (B, 3, 3) from `page_pose.fit_homography`.
-        page_x, page_y: px from the page's middle that broadcast to (B, m, n).
-
-    Returns:
-        (x, y), each (B, m, n), px of the picture.
-    """
-    x, y = page_x / HALF_PX, page_y / HALF_PX
-    h = homography[:, :, :, None, None]
-    u, v, w = (h[:, i, 0] * x + h[:, i, 1] * y + h[:, i, 2] for i in range(3))
-    w = ops.maximum(w, 0.1)
-    return (
-        u / w * HALF_PX + PAGE_WIDTH_PX / 2,
-        v / w * HALF_PX + PAGE_HEIGHT_PX / 2,
-    )
-
-
-def find_bend(straightened, cells):
+def find_displacement(straightened, cells):
     """How a straightened picture still differs from the page.
 
     Args:
@@ -80,79 +71,51 @@ def find_bend(straightened, cells):
         cells: (B, 27, 35, 4) of the frame network, of that picture.
 
     Returns:
-        The bend (see `page_bend`): a point p of the page is at p + bend(p) in
-        the straightened picture.
+        The displacement (see `spline`): a point p of the page is at
+        p + displacement(p) in the straightened picture.
     """
-    centres, points, sure = cell_points(cells)
-    shifts = (points - centres) * HALF_PX
-    sure = sure / (ops.max(sure, axis=1, keepdims=True) + 1e-6)
-    places = centres * HALF_PX * ops.ones_like(points)
-    bend = fit_bend(places, shifts, sure, CELLS_STIFFNESS)
-    depth = grid_depth(straightened)
+    centres, points, certainty = cell_points(cells)
+    shifts = (points - centres) * HALF_WIDTH_PX
+    certainty = certainty / (ops.max(certainty, axis=1, keepdims=True) + 1e-6)
+    places = centres * HALF_WIDTH_PX * ops.ones_like(points)
+    # From the picture to the page, until the last step.
+    to_page = fit_displacement(places, shifts, certainty, CELLS_STIFFNESS)
+    contrast = grid_contrast(straightened)
     for (spacing_mm, *window), stiffness in ROUNDS:
-        shift, weight = _grid_shift(depth, bend, spacing_mm, *window)
-        weight = weight / (ops.mean(weight, axis=1, keepdims=True) + WEAK)
-        places = _window_centres(*window) * ops.ones_like(shift)
-        bend = bend - fit_bend(places, shift, weight, stiffness)
-    return _inverse(bend)
+        shift, share = _measured(contrast, to_page, spacing_mm, *window)
+        mean = ops.mean(share, axis=1, keepdims=True)
+        weight = share / (mean + NO_GRID_SHARE)
+        centres = ops.convert_to_tensor(window_centres_px(*window)[None])
+        centres = centres * ops.ones_like(shift)
+        left = fit_displacement(centres, shift, weight, stiffness)
+        to_page = to_page - left
+    return _inverse(to_page)
 
 
-def _inverse(bend):
-    """The bend from the page, of one to it."""
+def _measured(contrast, to_page, spacing_mm, window, step):
+    """The grid's phase in windows of a straightened picture.
+
+    Returns:
+        (shift, share): (B, n, 2) px by which page coordinates are too large;
+        (B, n) the grid's share of the power of the contrast.
+    """
+    x, y = half_size_px()
+    right, down = displacement_on_grid(to_page, *pixels_from_middle_px(HALF))
+    shift, power = grid_shift(
+        contrast, x + right, y + down, spacing_mm, window, step
+    )
+    all_power = window_means(ops.square(contrast)[..., None], window, step)
+    return shift, power / (all_power[..., 0] + NOISE_CONTRAST**2)
+
+
+def _inverse(to_page):
+    """The displacement from the page, of one to it."""
     x, y = (
         np.arange(-size / 2, size / 2 + 1, _INVERSE_STEP_PX)
         for size in (PAGE_WIDTH_PX, PAGE_HEIGHT_PX)
     )
-    places = np.stack(np.meshgrid(x, y), axis=-1).reshape(1, -1, 2)
-    places = ops.convert_to_tensor(places.astype(np.float32))
-    places = places * ops.ones_like(bend[:, :1, 0])
-    shift = bend_at(bend, places)
+    points = ops.convert_to_tensor(lattice(x, y)[None])
+    points = points * ops.ones_like(to_page[:, :1, 0])
+    shift = displacement_at(to_page, points)
     weight = ops.ones_like(shift[..., 0])
-    return fit_bend(places + shift, -shift, weight, 1e-3)
-
-
-# === The grid's phase ===
-
-
-def _window_centres(window, step):
-    """(1, n, 2) px from the middle of the picture."""
-    x, y = (
-        (np.arange((size // HALF - window) // step + 1) * step + window / 2)
-        * HALF
-        - size / 2
-        for size in (PAGE_WIDTH_PX, PAGE_HEIGHT_PX)
-    )
-    centres = np.stack(np.meshgrid(x, y), axis=-1).reshape(1, -1, 2)
-    return ops.convert_to_tensor(centres.astype(np.float32))
-
-
-def _grid_shift(depth, bend, spacing_mm, window, step):
-    """By how much page coordinates are too large, from the grid's phase.
-
-    Lines at x = x0 + k p give sum depth exp(-2 pi i x / p) the phase
-    -2 pi x0 / p; where x is too large by d, -2 pi (x0 + d) / p.
-
-    Args:
-        depth: (B, h, w) from `grid_depth`.
-        bend: of the picture, what is known of it.
-        spacing_mm: between the grid's lines.
-        window, step: px of the half-size picture.
-
-    Returns:
-        (B, n, 2) px, and the grid's share of all contrast (B, n), in n windows.
-    """
-    period = spacing_mm * PX_PER_MM
-    x, y = half_coordinates()
-    right, down = bend_on_grid(bend, x, y)
-    x = right + ops.convert_to_tensor(x.astype(np.float32)[None, None])
-    y = down + ops.convert_to_tensor(y.astype(np.float32)[None, :, None])
-    waves = [*grid_waves(depth, x, y, period), ops.square(depth)]
-    waves = ops.average_pool(
-        ops.stack(waves, axis=-1), window, step, padding="valid"
-    )
-    n_windows = waves.shape[1] * waves.shape[2]
-    waves = ops.reshape(waves, (-1, n_windows, 5))
-    cosine, sine, power = waves[..., 0:4:2], waves[..., 1:4:2], waves[..., 4:]
-    shift = ops.arctan2(sine, cosine) * (period / (2 * math.pi))
-    share = (ops.square(cosine) + ops.square(sine)) / (power + NOISE_DEPTH**2)
-    return shift, ops.min(share, axis=-1)
+    return fit_displacement(points + shift, -shift, weight, _INVERSE_STIFFNESS)

@@ -1,0 +1,84 @@
+"""Where a flat page lies: each step against exact answers."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from ecg_keras.drawing.clean_page import Header, render_page
+from ecg_keras.drawing.image_types import degrade
+from ecg_keras.ecg.resampling import from_grid
+from ecg_keras.ecg.synthesis import simulate
+from ecg_keras.models.registration.flat_page import (
+    fit_affine,
+    refine,
+    to_picture,
+)
+from ecg_keras.page.cells import UNIT_PX, cell_centres_px
+from ecg_keras.page.coordinates import HALF_WIDTH_PX
+from ecg_keras.page.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
+
+RATE_HZ = 500
+pytestmark = pytest.mark.filterwarnings(
+    # TensorFlow's own use of NumPy.
+    "ignore::DeprecationWarning",
+)
+
+
+def _numpy(x):
+    return ops.convert_to_numpy(x)
+
+
+def _tensor(x):
+    return ops.convert_to_tensor(np.asarray(x, np.float32))
+
+
+@pytest.fixture(scope="module")
+def signals_mv():
+    return simulate(np.random.default_rng(11))
+
+
+@pytest.fixture(scope="module")
+def table_mv(signals_mv):
+    return from_grid(signals_mv, RATE_HZ)
+
+
+@pytest.fixture(scope="module")
+def page(table_mv):
+    return render_page(table_mv, RATE_HZ, Header(id="00042_hr", sex="Female"))
+
+
+def test_an_affine_map_is_found_from_cells():
+    affine = np.array([[0.97, 0.02, 12.0], [-0.02, 0.98, -7.0]])
+    middle = np.array([PAGE_WIDTH_PX / 2, PAGE_HEIGHT_PX / 2])
+    centres = cell_centres_px()
+    picture = centres - middle
+    pages = (picture - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
+    cells = np.zeros((1, *centres.shape[:2], 4), np.float32)
+    cells[0, ..., :2] = (pages - picture) / UNIT_PX
+    # A cell that is wrong and says so.
+    cells[0, 3, 3] = (4.0, -4.0, 5.0, 0.0)
+    found = _numpy(fit_affine(_tensor(cells)))[0]
+    np.testing.assert_allclose(found[:2, :2], affine[:, :2], atol=2e-4)
+    shift_px = found[:2, 2] * HALF_WIDTH_PX
+    np.testing.assert_allclose(shift_px, affine[:, 2], atol=0.1)
+    np.testing.assert_array_equal(found[2], [0, 0, 1])
+
+
+@pytest.mark.parametrize("kind", ["0001", "0003", "0012"])
+def test_the_grid_corrects_a_frame_that_is_some_px_off(page, kind):
+    size = PAGE_HEIGHT_PX, PAGE_WIDTH_PX
+    picture, page_map = degrade(page, kind, np.random.default_rng(9), size)
+    middle = np.array([PAGE_WIDTH_PX / 2, PAGE_HEIGHT_PX / 2])
+    lines_x, lines_y = np.linspace(150, 2050, 8), np.linspace(450, 1600, 6)
+    grid = np.stack(np.meshgrid(lines_x, lines_y), axis=-1).reshape(-1, 2)
+    true = page_map.to_picture(grid)
+    basis = np.column_stack([grid - middle, np.ones(len(grid))])
+    affine = np.linalg.lstsq(basis, true - middle, rcond=None)[0].T
+    affine += [[0.002, -0.001, 6.0], [0.001, 0.002, -9.0]]
+    affine[:, 2] /= HALF_WIDTH_PX
+    affine = _tensor([[*affine, (0, 0, 1)]])
+    found = refine(_tensor(picture[None]), affine)
+    x, y = to_picture(*found, lines_x, lines_y)
+    error = np.stack([_numpy(x).ravel(), _numpy(y).ravel()], -1) - true
+    # Waves of the sheet that no cubic follows remain.
+    assert np.median(np.abs(error)) < 0.3
