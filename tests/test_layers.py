@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 from scipy.ndimage import map_coordinates
 
-from ecg_keras.models.layers import sample
+from ecg_keras.models.layers import AddCoordinates, sample
 
 pytestmark = pytest.mark.filterwarnings(
     # TensorFlow's own use of NumPy.
@@ -33,3 +33,17 @@ def test_sampling_is_bilinear():
         for channel in np.moveaxis(image[0].astype(float), -1, 0)
     ]
     np.testing.assert_allclose(found, np.stack(expected, -1), atol=2e-3)
+
+
+def test_coordinates_are_added_as_channels():
+    image = np.zeros((2, 4, 5, 3), np.float32)
+    right_down = _numpy(AddCoordinates((2, 1))(image))
+    assert right_down.shape == (2, 4, 5, 5)
+    np.testing.assert_allclose(
+        right_down[1, 3, :, 3], [-0.8, -0.4, 0, 0.4, 0.8], atol=1e-6
+    )
+    np.testing.assert_allclose(
+        right_down[1, :, 2, 4], [-0.75, -0.25, 0.25, 0.75]
+    )
+    down = _numpy(AddCoordinates((1,), unit=8, centre=0)(image))
+    np.testing.assert_allclose(down[0, :, 0, 3], [-0.25, -0.125, 0, 0.125])

@@ -12,7 +12,8 @@ from ecg_keras.data.cell_batches import cell_targets, shrunk
 from ecg_keras.drawing.clean_page import render_page
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.ecg.synthesis import simulate
-from ecg_keras.models.tracer import Small, Strips, sample
+from ecg_keras.models.layers import ShrinkPage, sample
+from ecg_keras.models.tracer import SampleRows
 from ecg_keras.page.page_map import PageMap
 from ecg_keras.page.row_images import (
     STRIP_HEIGHT,
@@ -46,7 +47,9 @@ def cut_places():
 
 def test_the_small_picture_is_the_same_in_training_and_in_a_tracer(page):
     trained = shrunk(page).astype(float)
-    traced = ops.convert_to_numpy(Small()(page[None].astype(np.float32)))[0]
+    traced = ops.convert_to_numpy(ShrinkPage()(page[None].astype(np.float32)))[
+        0
+    ]
     assert trained.shape == traced.shape == (213, 275, 3)
     # OpenCV rounds to whole numbers.
     np.testing.assert_allclose(trained, traced, atol=0.501)
@@ -58,7 +61,7 @@ def test_a_row_image_is_cut_where_a_tracer_samples_it(page, cut_places):
     target = cell_targets(PageMap.identity(), readable=True)
     cells[0, ..., :2] = np.nan_to_num(target[..., :2])
     inputs = [ops.convert_to_tensor(a) for a in (_floats(page), cells)]
-    x, y = (ops.convert_to_numpy(place) for place in Strips().places(inputs))
+    x, y = (ops.convert_to_numpy(v) for v in SampleRows().picture_px(inputs))
     shape = (N_ROWS, STRIP_HEIGHT, STRIP_WIDTH)
     traced = np.stack([x.reshape(shape), y.reshape(shape)], axis=-1)
     inside = cut_places[..., 2] > 0.9999

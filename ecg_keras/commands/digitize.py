@@ -22,7 +22,7 @@ from ecg_keras.commands.report import write_report
 from ecg_keras.documents.pages import find_pages, shown_part
 from ecg_keras.documents.sources import find_files
 from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED, DigitizedEcg
-from ecg_keras.ecg.leads import PAGE_ROWS, RATE_HZ, RHYTHM_LEAD, printed_mask
+from ecg_keras.ecg.leads import RATE_HZ, ROWS, printed_mask
 from ecg_keras.ecg.plotting import plot_signals
 from ecg_keras.ecg.signal_files import (
     FORMATS,
@@ -273,7 +273,7 @@ class _Reader:
             layout="3x4+1",
             speed_mm_per_s=25.0,
             gain_mm_per_mv=10.0,
-            rows=(*PAGE_ROWS, (RHYTHM_LEAD,)),
+            rows=ROWS,
             traces_box=TRACES_BOX.get(str(reading.read_by[kept[0]])),
             quality=quality,
             reasons=reasons,

@@ -55,7 +55,7 @@ def sample(image, x, y):
     return total
 
 
-@keras.saving.register_keras_serializable(package="ecg_keras", name="Small")
+@keras.saving.register_keras_serializable(package="ecg_keras")
 class ShrinkPage(keras.layers.Layer):
     """Pictures an eighth of their size: means of 8 x 8 px."""
 
@@ -79,3 +79,50 @@ def coordinate_ramp(size, unit=None, centre=0.5):
         centre: of a pixel; 0.5 is its middle, 0 its beginning.
     """
     return (np.arange(size) + centre - size / 2) / (unit or size / 2)
+
+
+def coordinate_channels(x, axes, unit=None, centre=0.5):
+    """Coordinates of an image's pixels, of the image's dtype.
+
+    Args:
+        x: (B, H, W, C).
+        axes: one channel for each: 1 is down, 2 is right.
+        unit, centre: see `coordinate_ramp`.
+
+    Returns:
+        (B, H, W, len(axes)).
+    """
+    channels = []
+    for axis in axes:
+        shape = [1, 1, 1, 1]
+        shape[axis] = x.shape[axis]
+        ramp = coordinate_ramp(x.shape[axis], unit, centre).reshape(shape)
+        ramp = ops.convert_to_tensor(ramp.astype(np.float32))
+        channels.append(ops.cast(ramp, x.dtype) * ops.ones_like(x[..., :1]))
+    return ops.concatenate(channels, axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="ecg_keras")
+class AddCoordinates(keras.layers.Layer):
+    """Adds `coordinate_channels` (CoordConv; Liu et al., 2018).
+
+    Args:
+        axes, unit, centre: see `coordinate_channels`.
+    """
+
+    def __init__(self, axes, unit=None, centre=0.5, **kwargs):
+        super().__init__(**kwargs)
+        self.axes = tuple(axes)
+        self.unit = unit
+        self.centre = centre
+
+    def call(self, x):
+        added = coordinate_channels(x, self.axes, self.unit, self.centre)
+        return ops.concatenate([x, added], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:3], input_shape[3] + len(self.axes))
+
+    def get_config(self):
+        own = {"axes": self.axes, "unit": self.unit, "centre": self.centre}
+        return {**super().get_config(), **own}

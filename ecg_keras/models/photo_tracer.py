@@ -75,7 +75,7 @@ def build_photo_tracer(
     return keras.Model(image, outputs, name="photo_tracer")
 
 
-@keras.saving.register_keras_serializable(package="ecg_keras", name="Pose")
+@keras.saving.register_keras_serializable(package="ecg_keras")
 class FitHomography(keras.layers.Layer):
     """Cells (B, 27, 35, 4) to the page's homography (B, 3, 3)."""
 
@@ -86,7 +86,7 @@ class FitHomography(keras.layers.Layer):
         return input_shape[0], 3, 3
 
 
-@keras.saving.register_keras_serializable(package="ecg_keras", name="Joined")
+@keras.saving.register_keras_serializable(package="ecg_keras")
 class ComposeHomographies(keras.layers.Layer):
     """Two homographies (B, 3, 3), outer and inner, to one.
 
@@ -101,9 +101,7 @@ class ComposeHomographies(keras.layers.Layer):
         return input_shape[0]
 
 
-@keras.saving.register_keras_serializable(
-    package="ecg_keras", name="Straightened"
-)
+@keras.saving.register_keras_serializable(package="ecg_keras")
 class StraightenPage(keras.layers.Layer):
     """The page as a flat one would lie, sampled bilinearly.
 
@@ -139,9 +137,7 @@ class StraightenPage(keras.layers.Layer):
         return {**super().get_config(), "shrink": self.shrink}
 
 
-@keras.saving.register_keras_serializable(
-    package="ecg_keras", name="PhotoStrips"
-)
+@keras.saving.register_keras_serializable(package="ecg_keras")
 class SamplePhotoRows(SampleRows):
     """`SampleRows` of a photo.
 

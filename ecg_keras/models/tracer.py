@@ -95,7 +95,7 @@ def read_rows_of(rows, cells, row_network, decode):
     return {"signals": signals, "std_mv": std_mv, "layout_found": found}
 
 
-@keras.saving.register_keras_serializable(package="ecg_keras", name="Strips")
+@keras.saving.register_keras_serializable(package="ecg_keras")
 class SampleRows(keras.layers.Layer):
     """Finds the page exactly and samples its four rows, bilinearly.
 
@@ -129,7 +129,7 @@ class SampleRows(keras.layers.Layer):
         return batch, STRIP_HEIGHT, STRIP_WIDTH, 3
 
 
-@keras.saving.register_keras_serializable(package="ecg_keras", name="ReadOut")
+@keras.saving.register_keras_serializable(package="ecg_keras")
 class DecodeRows(keras.layers.Layer):
     """Logits of row images (4 B, bins, T) to signals and deviations of pages.
 
@@ -171,9 +171,7 @@ class DecodeRows(keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
-@keras.saving.register_keras_serializable(
-    package="ecg_keras", name="LayoutFound"
-)
+@keras.saving.register_keras_serializable(package="ecg_keras")
 class JudgeLayout(keras.layers.Layer):
     """Whether the page can be read, (B,) from 0 to 1.
 

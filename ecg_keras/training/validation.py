@@ -212,7 +212,6 @@ def fitted_points(cells, page_points, pose):
     return np.stack([ops.convert_to_numpy(v) for v in picture], axis=-1)
 
 
-
 def map_errors_px(targets, cells, pose):
     """Errors of fitted maps (B,), each at the worst of its known cells."""
     known = np.isfinite(targets[..., 0])

@@ -14,31 +14,17 @@ import keras
 from keras import ops
 
 from ecg_keras.models.architectures import ROW_FILTERS
-from ecg_keras.models.layers import conv_block, coordinate_ramp
+from ecg_keras.models.layers import AddCoordinates, conv_block
 from ecg_keras.page.row_images import (
     PIXELS_PER_BIN,
     SAMPLES_PER_COLUMN,
     STRIP_HEIGHT,
 )
 
-HEIGHT_UNIT = 240  # px of a strip
+# px below 0 mV that a coordinate channel counts as 1.
+HEIGHT_UNIT = 240
 # Of the lowest level's blocks, in cells up and down; a strip has 25.
 CONTEXT_DILATIONS = (1, 2, 4, 8)
-
-
-@keras.saving.register_keras_serializable(package="ecg_keras")
-class Height(keras.layers.Layer):
-    """Adds a channel: how far below 0 mV a pixel is, in `HEIGHT_UNIT`."""
-
-    def call(self, x):
-        shape = ops.shape(x)
-        ramp = coordinate_ramp(x.shape[1], HEIGHT_UNIT, centre=0)
-        ramp = ops.convert_to_tensor(ramp[None, :, None, None], x.dtype)
-        ramp = ops.broadcast_to(ramp, (*shape[:3], 1))
-        return ops.concatenate([x, ramp], axis=-1)
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:3], input_shape[3] + 1)
 
 
 @keras.saving.register_keras_serializable(package="ecg_keras")
@@ -68,7 +54,7 @@ def build_row_network(filters=ROW_FILTERS, width=None):
     """
     strip = keras.Input((STRIP_HEIGHT, width, 3), name="strip")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(strip)
-    x = Height()(x)
+    x = AddCoordinates((1,), HEIGHT_UNIT, centre=0, name="height")(x)
     # === Encoder ===
     x = conv_block(x, filters[0], "stem", kernel=5, strides=PIXELS_PER_BIN)
     skips = []

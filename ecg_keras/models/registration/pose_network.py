@@ -5,10 +5,13 @@ which way is up only from all other cells.
 """
 
 import keras
-import numpy as np
 from keras import ops
 
-from ecg_keras.models.layers import conv_block, coordinate_ramp
+from ecg_keras.models.layers import (
+    AddCoordinates,
+    conv_block,
+    coordinate_channels,
+)
 from ecg_keras.models.registration.frame_network import (
     FILTERS,
     encoded,
@@ -16,6 +19,7 @@ from ecg_keras.models.registration.frame_network import (
 )
 
 CONTEXT_FILTERS = 64
+RIGHT_DOWN = (2, 1)  # axes
 POOLED_UNITS = 128
 # The shared affine map is counted in so many boxes, for outputs of about 1.
 POSE_UNIT = 8.0
@@ -34,7 +38,7 @@ def build_pose_network(filters=FILTERS):
         pages may lie anyhow.
     """
     small, x = encoded(filters)
-    x = Place(name="place")(x)
+    x = AddCoordinates(RIGHT_DOWN, name="place")(x)
     x = conv_block(x, CONTEXT_FILTERS, "placed")
     for index, dilation in enumerate(CONTEXT_DILATIONS):
         near = conv_block(
@@ -52,17 +56,6 @@ def build_pose_network(filters=FILTERS):
 
 
 @keras.saving.register_keras_serializable(package="ecg_keras")
-class Place(keras.layers.Layer):
-    """Adds two channels: how far right and down a cell is, from -1 to 1."""
-
-    def call(self, x):
-        return ops.concatenate([x, _coordinates(x)], axis=-1)
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:3], input_shape[3] + 2)
-
-
-@keras.saving.register_keras_serializable(package="ecg_keras")
 class PosedCells(keras.layers.Layer):
     """Joins local points, an affine map that all cells share, and the layout.
 
@@ -72,7 +65,7 @@ class PosedCells(keras.layers.Layer):
 
     def call(self, inputs):
         points, pose, logit = inputs
-        position = _coordinates(points)
+        position = coordinate_channels(points, RIGHT_DOWN)
         pose = ops.reshape(pose, (-1, 1, 1, 2, 3)) * POSE_UNIT
         shared = pose[..., 2] + (
             pose[..., 0] * position[..., :1] + pose[..., 1] * position[..., 1:]
@@ -81,11 +74,3 @@ class PosedCells(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[0][:3], 4)
-
-
-def _coordinates(x):
-    """Right and down, from -1 to 1, for each cell of x: (B, h, w, 2)."""
-    right, down = (coordinate_ramp(x.shape[axis]) for axis in (2, 1))
-    both = np.stack(np.meshgrid(right, down), axis=-1)[None]
-    both = ops.convert_to_tensor(both.astype(np.float32))
-    return ops.cast(both, x.dtype) * ops.ones_like(x[..., :1])
