@@ -103,3 +103,28 @@ def test_programs_are_kept_beside_the_run(tmp_path, monkeypatch):
     finally:
         for name, value in before.items():
             jax.config.update(name, value)
+
+
+@needs_jax
+def test_small_programs_are_kept_in_a_folder_of_ones_own_too(
+    monkeypatch, tmp_path
+):
+    import jax
+
+    least = "jax_persistent_cache_min_compile_time_secs"
+    folder = "jax_compilation_cache_dir"
+    size = "jax_persistent_cache_min_entry_size_bytes"
+    before = {n: getattr(jax.config, n) for n in (folder, least, size)}
+    try:
+        jax.config.update(folder, str(tmp_path))
+        monkeypatch.delenv(least.upper(), raising=False)
+        jax.config.update(least, 1.0)
+        assert devices.keep_compiled_programs(tmp_path / "run") == str(tmp_path)
+        assert getattr(jax.config, least) == 0
+        monkeypatch.setenv(least.upper(), "1.0")
+        jax.config.update(least, 1.0)
+        devices.keep_compiled_programs(tmp_path / "run")
+        assert getattr(jax.config, least) == 1.0
+    finally:
+        for name, value in before.items():
+            jax.config.update(name, value)

@@ -57,7 +57,7 @@ class TinyTask(_NetworkTask):
     def validation(self):
         return Scores(self.scores)
 
-    def whole(self, model):
+    def assembled(self, model):
         return model
 
 

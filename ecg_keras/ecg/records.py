@@ -210,13 +210,18 @@ def split_records(records, train_fraction=0.85, seed=0):
             f"validate with. Received: {len(records)}"
         )
     ordered = sorted(records, key=lambda record: record.id)
-    n_train = math.ceil(round(train_fraction * len(ordered), 6))
-    n_train = min(max(n_train, 1), len(ordered) - 1)
+    n_train = training_count(len(ordered), train_fraction)
     order = np.random.default_rng(seed).permutation(len(ordered))
     chosen = set(order[:n_train].tolist())
     training = [r for i, r in enumerate(ordered) if i in chosen]
     validation = [r for i, r in enumerate(ordered) if i not in chosen]
     return training, validation
+
+
+def training_count(n_records, train_fraction=0.85):
+    """How many of some records to train on: rounded up, one or more left."""
+    n_train = math.ceil(round(train_fraction * n_records, 6))
+    return min(max(n_train, 1), n_records - 1)
 
 
 def _image_paths(folder, record_id, image_types):

@@ -170,14 +170,14 @@ class BestModel(keras.callbacks.Callback):
         validation: the validation callback whose examples are drawn.
         history: list of dicts of logs, one for each past epoch.
         monitor: the log that says which is best, the higher the better.
-        whole: the model in training to the model that is saved.
+        assembled: function from the model in training to the one to save.
     """
 
     def __init__(
-        self, run_dir, validation, history, monitor="val_snr", whole=None
+        self, run_dir, validation, history, monitor="val_snr", assembled=None
     ):
         super().__init__()
-        self.whole = whole or (lambda model: model)
+        self.assembled = assembled or (lambda model: model)
         self.run_dir = run_dir
         self.validation = validation
         self.monitor = monitor
@@ -189,7 +189,7 @@ class BestModel(keras.callbacks.Callback):
         if not logs[self.monitor] > self.best:
             return
         self.best = logs[self.monitor]
-        save_slim(self.whole(self.model), self.run_dir / RUN_FILE)
+        save_slim(self.assembled(self.model), self.run_dir / RUN_FILE)
         for record_id, target, prediction in self.validation.examples:
             plot_signals(
                 self.run_dir / "predictions" / f"{record_id}.png",

@@ -91,8 +91,9 @@ def keep_compiled_programs(run_dir):
     """Let JAX keep what it compiles, beside the run's folder.
 
     The next run of the same model starts without compiling. Where
-    JAX_COMPILATION_CACHE_DIR is set, that folder is used instead. Other
-    backends compile little.
+    JAX_COMPILATION_CACHE_DIR is set, that folder is used instead. Small
+    programs are kept, too, unless JAX's variables say otherwise. Other backends
+    compile little.
 
     Returns:
         The folder, or None.
@@ -110,9 +111,13 @@ def keep_compiled_programs(run_dir):
         jax.config.update(
             "jax_compilation_cache_dir", str(parent / PROGRAMS_DIR)
         )
-        # Initialisers are many small programs, and each takes a while.
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    # Initialisers are many small programs, and each takes a while.
+    for name, least in (
+        ("jax_persistent_cache_min_compile_time_secs", 0),
+        ("jax_persistent_cache_min_entry_size_bytes", -1),
+    ):
+        if name.upper() not in os.environ:
+            jax.config.update(name, least)
     return jax.config.jax_compilation_cache_dir
 
 

@@ -207,7 +207,7 @@ def _callbacks(task, run_dir, history):
         task.monitor, mode="max", patience=config.patience, verbose=1
     )
     schedules = task.schedules()
-    best = BestModel(run_dir, validation, past, task.monitor, task.whole)
+    best = BestModel(run_dir, validation, past, task.monitor, task.assembled)
     checkpoints = Checkpoints(run_dir / "checkpoints", config.keep_checkpoints)
     shared = []
     if processes.count() > 1:

@@ -70,8 +70,8 @@ class RegressorTask:
         self.validated = load_pages(validation, size, cache_dir, on_bad)
         self.steps_per_epoch()
 
-    def whole(self, model):
-        """What is saved as the best model."""
+    def assembled(self, model):
+        """The model to save as the best one."""
         return model
 
     def steps_per_epoch(self):

@@ -69,7 +69,7 @@ class TracerTask(_NetworkTask):
         self.training = load_pictures(training, on_bad)
         self.validated = load_pictures(validation, on_bad)
 
-    def whole(self, model):
+    def assembled(self, model):
         """The tracer: with the other networks that come with the package."""
         networks = {"row_network": uncompiled(model)}
         return tracer_with(networks, others=self.config.others)
@@ -125,7 +125,7 @@ class FrameTask(_NetworkTask):
         self.training = load_small_pictures(training, on_bad)
         self.validated = load_small_pictures(validation, on_bad)
 
-    def whole(self, model):
+    def assembled(self, model):
         """The tracer: with the other networks that come with the package."""
         networks = {self.network: uncompiled(model)}
         return tracer_with(networks, self.preset, self.config.others)

@@ -23,6 +23,7 @@ from ecg_keras.ecg.records import (
     read_records,
     read_signals,
     split_records,
+    training_count,
 )
 from ecg_keras.ecg.resampling import to_grid
 from ecg_keras.page.images import read_image
@@ -127,8 +128,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             records = read_records(dl_manager.manual_dir, (ALL_TYPES,))
             training, validation = split_records(records)
         else:
-            # As `split_records`: 85 %, and one at least for each split.
-            n_training = min(-(-render.records * 85 // 100), render.records - 1)
+            n_training = training_count(render.records)
             training = range(n_training)
             validation = range(n_training, render.records)
         return {
