@@ -9,6 +9,7 @@ import pytest
 from ecg_keras.drawing.folder import RenderConfig, render_dataset
 from ecg_keras.errors import InputError
 from ecg_keras.models.reading import row_network
+from ecg_keras.models.saving import save_slim
 from ecg_keras.predictor import load
 from ecg_keras.training import loop
 from ecg_keras.training.config import TrainConfig
@@ -83,15 +84,19 @@ def test_the_tracers_networks_train_to_a_whole_tracer(tmp_path, name):
 
 
 def test_layers_that_a_trained_tracer_lacks_begin_anew_and_are_named(
-    monkeypatch, capsys
+    monkeypatch, capsys, tmp_path
 ):
+    # A file that says how its networks are built, whatever is built now.
+    path = str(tmp_path / "tracer.keras")
+    packaged = load("tracer").model
+    save_slim(packaged, path)
     monkeypatch.setattr(row_network, "CONTEXT_DILATIONS", (1, 2, 4, 8, 3))
-    config = TrainConfig(model="tracer", weights="tracer")
+    config = TrainConfig(model="tracer", weights=path)
     network = TracerTask(config).build()
-    assert "new beside tracer: context_3_conv, " in capsys.readouterr().out
+    assert "tracer.keras: context_3_conv, " in capsys.readouterr().out
     # What is new adds nothing yet.
     strip = np.random.default_rng(0).integers(0, 256, (1, 800, 64, 3))
-    trained = load("tracer").model.get_layer("row_network")
+    trained = packaged.get_layer("row_network")
     np.testing.assert_allclose(
         network.predict_on_batch(strip),
         trained.predict_on_batch(strip),

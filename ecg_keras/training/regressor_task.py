@@ -68,7 +68,7 @@ class RegressorTask:
         size, cache_dir = self.config.image_size, self.config.cache_dir
         self.training = load_pages(training, size, cache_dir, on_bad)
         self.validated = load_pages(validation, size, cache_dir, on_bad)
-        self.steps_per_epoch()
+        self.steps_per_epoch()  # Refuses a batch larger than the data, early.
 
     def assembled(self, model):
         """The model to save as the best one."""
