@@ -10,6 +10,7 @@ from reportlab.pdfgen import canvas
 from ecg_keras.documents.pages import find_pages
 from ecg_keras.documents.sources import find_files
 from ecg_keras.errors import InputError, UsageError
+from tests.ecg_pdfs import write_pdf
 
 # A page of 297 x 210 mm, in points.
 A4 = (842, 595)
@@ -146,6 +147,14 @@ def test_a_picture_on_a_page_keeps_its_resolution(tmp_path):
 
     found = _only(_pdf(tmp_path / "a.pdf", draw)).read()
     assert found.shape[1] == pytest.approx(4000, abs=2)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1, 2])
+def test_a_page_with_a_grid_is_drawn_at_8_px_a_mm_of_it(tmp_path, scale):
+    signals_mv = np.zeros((12, 5000))
+    write_pdf(tmp_path / "a.pdf", signals_mv, scale=scale, text="no scale")
+    found = _only(tmp_path / "a.pdf").read()
+    assert found.shape[1] == pytest.approx(297 * 8, abs=3)
 
 
 def test_a_pdf_is_known_by_its_bytes_and_a_bad_one_is_told(tmp_path):

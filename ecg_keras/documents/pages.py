@@ -55,7 +55,8 @@ class Page:
         if self.problem:
             raise self.problem
         if is_pdf(self.path):
-            return pdf.read_page(self.path, self.index)
+            grid_mm_pt = vector.grid_mm_pt(self.path, self.index)
+            return pdf.read_page(self.path, self.index, grid_mm_pt)
         if self.count == 1:
             return read_image(self.path)
         with opened(self.path) as image:

@@ -1,8 +1,8 @@
 """Pages of PDF files as pictures, by pdfium.
 
 A page that is one scan gives the scan's own pixels. Any other is drawn at the
-resolution that it needs: that of the finest picture on it, or, where the page
-itself is drawn by lines, about 8 px a mm of a page of 280 mm.
+resolution that it needs: that of the finest picture on it, and about 8 px for
+each mm of its grid, or of a page of 280 mm where no grid is known.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from ecg_keras.errors import InputError
 
 # The long side of a page that is drawn: 7.9 px a mm of a sheet of 11 inches.
 LONG_SIDE_PX = 2200
+GRID_PX_PER_MM = 8
 MAX_LONG_SIDE_PX = 7000
 # A picture that covers this share of its page is a scan of the page.
 MIN_SCAN_SHARE = 0.6
@@ -63,12 +64,13 @@ def page_count(path):
     return count
 
 
-def read_page(path, index):
+def read_page(path, index, grid_mm_pt=None):
     """A page of a PDF file as a picture.
 
     Args:
         path: the file.
         index: number of the page, from 0.
+        grid_mm_pt: points of 1/72 inch for each mm of its grid, if known.
 
     Returns:
         (H, W, 3) uint8 RGB, as the page is meant to be seen.
@@ -80,7 +82,9 @@ def read_page(path, index):
         try:
             page = document[index]
             scan = _scan(page)
-            return _drawn(page, _scale(page)) if scan is None else scan
+            return (
+                _drawn(page, _scale(page, grid_mm_pt)) if scan is None else scan
+            )
         except pypdfium2.PdfiumError as error:
             raise InputError(
                 f"{path}, page {index + 1}, is damaged: {error}"
@@ -93,10 +97,12 @@ def _drawn(page, scale):
     return np.ascontiguousarray(bitmap.to_numpy()[..., :3])
 
 
-def _scale(page):
+def _scale(page, grid_mm_pt):
     """Px for each point at which nothing on the page is lost."""
     long_side_pt = max(page.get_size())
     scale = LONG_SIDE_PX / long_side_pt
+    if grid_mm_pt:
+        scale = GRID_PX_PER_MM / grid_mm_pt
     for picture in page.get_objects([pdfium_c.FPDF_PAGEOBJ_IMAGE]):
         density = _density(picture)
         if _size_pt(picture)[0] > 0.1 * long_side_pt:

@@ -79,13 +79,22 @@ def read_page(path, index):
         InputError: see `pdf.opened`.
     """
     contents = read_contents(path, index)
-    grid_mm_pt = _grid_mm_pt(contents.lines)
-    for mm_pt in (grid_mm_pt, POINTS_PER_MM):
+    from_grid = _grid_mm_pt(contents.lines)
+    for mm_pt in (from_grid, POINTS_PER_MM):
         if mm_pt is not None:
-            found = _read(contents, mm_pt, mm_pt == grid_mm_pt)
+            found = _read(contents, mm_pt, mm_pt == from_grid)
             if found:
                 return found
     return None
+
+
+def grid_mm_pt(path, index):
+    """Points of 1/72 inch for each mm of the grid that a page draws, or None.
+
+    Raises:
+        InputError: see `pdf.opened`.
+    """
+    return _grid_mm_pt(read_contents(path, index).lines)
 
 
 def _read(contents, mm_pt, has_grid):
