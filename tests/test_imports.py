@@ -17,7 +17,7 @@ ORDER = (
     "settings",
     "ecg",
     "page",
-    "documents drawing models",
+    "documents drawing models registration",
     "packaged",
     "datasets predictor",
     "data",

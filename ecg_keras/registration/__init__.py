@@ -1,0 +1,1 @@
+"""Registration: where the paper's millimetres are in a picture."""

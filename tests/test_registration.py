@@ -1,0 +1,89 @@
+"""Registration of grids whose mm are known, drawn pixel by pixel."""
+
+import numpy as np
+import pytest
+
+from ecg_keras.registration.register import register
+
+
+def _lines(mm, period_mm, half_width_mm):
+    """Darkness, 0 to 1, of lines at multiples of a period."""
+    off = np.abs(mm - period_mm * np.round(mm / period_mm))
+    return np.clip((half_width_mm - off) / 0.1 + 0.5, 0, 1)
+
+
+def _sheet(to_mm, height, width, fine=0.25, coarse=0.6, dots=False, seed=0):
+    """(H, W, 3) uint8 picture of a sheet, reddish lines on grey paper."""
+    y, x = np.mgrid[:height, :width] + 0.5
+    mm_x, mm_y = np.moveaxis(to_mm(np.stack([x, y], axis=-1)), -1, 0)
+    small = [_lines(mm, 1.0, 0.1) for mm in (mm_x, mm_y)]
+    large = [_lines(mm, 5.0, 0.14) for mm in (mm_x, mm_y)]
+    points = small[0] * small[1] if dots else np.maximum(*small)
+    ink = np.maximum(fine * points, coarse * np.maximum(*large))
+    noise = np.random.default_rng(seed).normal(0, 4, (height, width, 1))
+    colour = np.array([40, 160, 150])
+    image = 225 - ink[..., None] * colour + noise
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def _affine(scale_x, scale_y, degrees, skew=0.0):
+    turn = np.radians(degrees)
+    matrix = np.array(
+        [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]
+    ) @ np.array([[scale_x, skew], [0.0, scale_y]])
+    inverse = np.linalg.inv(matrix)
+    return lambda px: (px - 117.3) @ inverse.T
+
+
+def _errors_mm(paper_map, to_mm, height, width):
+    """By how much the mm of places are off, up to a whole number of boxes."""
+    y, x = np.mgrid[40 : height - 40 : 25, 40 : width - 40 : 25] + 0.5
+    px = np.stack([x, y], axis=-1).reshape(-1, 2)
+    off = paper_map.to_mm(px) - to_mm(px)
+    return off - 5 * np.round(np.median(off, axis=0) / 5)
+
+
+@pytest.mark.parametrize(
+    ("scale_x", "scale_y", "degrees", "dots"),
+    [(5.0, 5.0, 0.0, False), (3.1, 2.9, -7.0, False), (7.9, 8.6, 4, True)],
+)
+def test_millimetres_of_a_turned_grid_are_found(
+    scale_x, scale_y, degrees, dots
+):
+    height, width = 480, 720
+    to_mm = _affine(scale_x, scale_y, degrees)
+    found = register(_sheet(to_mm, height, width, dots=dots))
+    assert found.px_per_mm_x == pytest.approx(scale_x, rel=0.002)
+    assert found.px_per_mm_y == pytest.approx(scale_y, rel=0.002)
+    assert found.rotation_deg == pytest.approx(degrees, abs=0.05)
+    off = _errors_mm(found.paper_map, to_mm, height, width)
+    assert np.abs(off).max() < 0.1
+
+
+def test_a_feed_that_skips_a_millimetre_is_followed():
+    height, width = 560, 840
+
+    def to_mm(px):
+        skipped = px[..., 0] + 3.0 * np.tanh((px[..., 0] - 430) / 8.0)
+        return np.stack([skipped, px[..., 1]], axis=-1) / 4.2
+
+    found = register(_sheet(to_mm, height, width))
+    off = _errors_mm(found.paper_map, to_mm, height, width)
+    assert np.abs(off).max() < 0.25
+    assert np.sqrt((off**2).mean()) < 0.05
+
+
+@pytest.mark.parametrize("kind", ["blank", "noise", "text"])
+def test_pictures_without_a_grid_are_refused(kind):
+    rng = np.random.default_rng(1)
+    image = np.full((400, 600, 3), 235, np.uint8)
+    if kind == "noise":
+        image = rng.integers(0, 255, image.shape, np.uint8)
+    if kind == "text":
+        for top in range(20, 380, 17):
+            for left in np.cumsum(rng.integers(7, 30, 24)):
+                image[top : top + 9, left : left + rng.integers(2, 6)] = 30
+    found = register(image)
+    assert found.quality == "refused"
+    assert found.paper_map is None
+    assert found.reasons
