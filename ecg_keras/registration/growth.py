@@ -23,6 +23,8 @@ _MAX_GROWTHS = 10
 # A homography has eight unknowns: it needs a part of the sheet this large.
 _PERSPECTIVE_MM = 45.0
 _MIN_WINDOWS = 6
+# A finer look that loses more than this of the sheet is not believed.
+_KEPT = 0.7
 # An offset beyond this share of the period may as well be one the other way.
 _ALMOST_HALF = 0.4
 # So many windows beyond what is known are looked at next.
@@ -37,6 +39,9 @@ FINE_ALONE = Scale(FINE_GRID_MM, 4.0, 2.5, 3.0, (1,), (0.71, 1.31), 8.0)
 FINE = Scale(FINE_GRID_MM, 4.0, 3.5, 4.0, (1,), (0.7, 0.9, 1.1, 1.3), 5.0)
 
 _WHOLE_MM = 1e4
+# Shares of the period: what the windows must be off for columns to be asked,
+# and by how much columns may say something else than they.
+_FEED_SEEN, _FEED_SHARPER = 0.01, 0.15
 # Of columns: narrow in x, as high as the sheet; of 5 mm, then of 1 mm lines.
 COLUMNS = tuple(
     tuple(
@@ -62,16 +67,17 @@ class Found:
     Attributes:
         sheet: `Sheet`, mm to px of the contrast picture.
         places_mm: (n, 2) windows in which the grid was found.
-        residual_mm: (n, 2) by how much it is off the sheet there.
+        step_mm: between them.
     """
 
     sheet: Sheet
     places_mm: np.ndarray
-    residual_mm: np.ndarray
+    step_mm: float
 
     @property
     def area_mm2(self):
-        return len(self.places_mm)
+        """Of the part of the sheet on which the grid was found."""
+        return len(self.places_mm) * self.step_mm**2
 
 
 def bounds_of(sheet, shape):
@@ -151,9 +157,7 @@ def grow(image, lattice_matrix, centre_px, scale):
         sheet = Sheet(homography)
         if not _is_plausible(sheet, mm):
             return best
-        inverse = np.linalg.inv(homography)
-        back = px @ inverse[:, :2].T + inverse[:, 2]
-        best = Found(sheet, mm, mm - back[:, :2] / back[:, 2:])
+        best = Found(sheet, mm, scale.step_mm)
         if counted and mask.sum() < 1.03 * counted:
             break
         counted = mask.sum()
@@ -169,14 +173,16 @@ def smoothed(image, found, scale, knot_mm, smoothness, continuous=True):
             have shown.
 
     Returns:
-        `Found`; the same sheet where too little of the grid is clear.
+        `Found`; the same where much less of the grid is clear than before.
     """
     sheet = found.sheet
     seed_px = sheet.to_px(_middle_of(found.places_mm))
     places, values, mask = _look(
         image, sheet, seed_px, scale, found.places_mm, continuous
     )
-    if mask.sum() < 3 * _MIN_WINDOWS:
+    if mask.sum() < 3 * _MIN_WINDOWS or (
+        mask.sum() * scale.step_mm**2 < _KEPT * found.area_mm2
+    ):
         return found
     at = places[mask]
     mm = at + values[mask]
@@ -187,11 +193,11 @@ def smoothed(image, found, scale, knot_mm, smoothness, continuous=True):
     return Found(
         dataclasses.replace(sheet, smooth=spline),
         mm,
-        target - spline(mm),
+        scale.step_mm,
     )
 
 
-def feed(image, found, scale, axis, longest_mm):
+def feed(image, found, scale, axis, judge):
     """What the scanner's feed did: displacements of whole columns (or rows).
 
     A feed that skips moves everything from one place on, over the whole height:
@@ -201,7 +207,7 @@ def feed(image, found, scale, axis, longest_mm):
         scale: `Scale`; its windows are as wide along `axis` as it says, and as
             the sheet is across.
         axis: 0 for columns (functions of x), 1 for rows.
-        longest_mm: displacements beyond it are not believed.
+        judge: `Scale` of windows for the same lines.
 
     Returns:
         `Found` with the same windows and a better sheet, or the same.
@@ -219,7 +225,7 @@ def feed(image, found, scale, axis, longest_mm):
     clear = offsets.snr[..., 1 - axis].ravel() >= scale.least_snr
     if clear.sum() < 0.5 * len(clear):
         return found
-    # From the middle on; a window may not be half a period off the last.
+    # From column to column; one may not be half a period off the last.
     steps = np.diff(values[clear], axis=0)
     period = scale.period_mm
     steps -= period * np.round(steps / period)
@@ -227,8 +233,21 @@ def feed(image, found, scale, axis, longest_mm):
     path += values[clear][0]
     path -= period * np.round(np.median(path, axis=0) / period)
     path = _median_of_three(path)
-    if np.abs(path).max() > longest_mm:
+    # What whole columns say must be what the sheet's windows say, but sharper:
+    # a trace's zero line is a line as well, if whole rows are looked at.
+    usual = _column_medians(image, found, judge, axis, middles[clear])
+    if np.sqrt((usual**2).mean(axis=0)).max() < _FEED_SEEN * period:
         return found
+    believed = np.abs(path - usual).max(axis=-1) < _FEED_SHARPER * period
+    if believed.sum() < 0.5 * len(believed):
+        return found
+    path = np.stack(
+        [
+            np.interp(np.arange(len(path)), np.flatnonzero(believed), values)
+            for values in path[believed].T
+        ],
+        axis=-1,
+    )
     at = middles[clear]
     old = (sheet.columns, sheet.rows)[axis]
     before = (
@@ -241,6 +260,24 @@ def feed(image, found, scale, axis, longest_mm):
     name = ("columns", "rows")[axis]
     return dataclasses.replace(
         found, sheet=dataclasses.replace(sheet, **{name: knots})
+    )
+
+
+def _column_medians(image, found, judge, axis, middles):
+    """Offsets of windows, median over each column (or row), at `middles`."""
+    places, offsets, snr = residuals(image, found, judge)
+    clear = snr >= judge.least_snr
+    at = np.round(places[clear, axis] / judge.step_mm).astype(int)
+    columns = np.unique(at)
+    medians = [np.median(offsets[clear][at == c], axis=0) for c in columns]
+    if not medians:
+        return np.zeros((len(middles), 2))
+    return np.stack(
+        [
+            np.interp(middles, columns * judge.step_mm, values)
+            for values in np.transpose(medians)
+        ],
+        axis=-1,
     )
 
 

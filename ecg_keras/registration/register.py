@@ -36,6 +36,8 @@ _FITS_MM = 0.3
 _WIDENINGS = 4
 # What columns or rows must explain of the offsets to be believed.
 _FEED_MM = 0.02
+# Share of the period that a window without clear lines counts as off.
+_UNCLEAR = 0.2
 _NODE_STEP_MM = 2.5
 _MARGIN_MM = 20.0
 # Scale and rotation are told over this distance, around the middle.
@@ -168,16 +170,16 @@ def _refined(trial):
     boxes = _clear(image, found, growth.COARSE).share > 0.3
     if boxes:
         found = _widened(image, found)
-        found = _fed(image, found, 0, growth.COARSE, 2.4)
+        found = _fed(image, found, 0, growth.COARSE)
         found = growth.smoothed(image, found, growth.COARSE, 20.0, 0.5)
     lines = _clear(image, found, growth.FINE)
     if lines.share > 0.3 and lines.median_mm < 0.2:
         if boxes:
-            found = _fed(image, found, 1, growth.FINE, 0.45)
+            found = _fed(image, found, 1, growth.FINE)
         found = growth.smoothed(
             image, found, growth.FINE, 15.0, 1.0, continuous=not boxes
         )
-        found = _fed(image, found, 1, growth.FINE, 0.4)
+        found = _fed(image, found, 1, growth.FINE)
     return dataclasses.replace(trial, found=found)
 
 
@@ -198,6 +200,7 @@ class _Clear:
     places_mm: np.ndarray
     offsets_mm: np.ndarray
     share: float
+    period_mm: float
 
     @property
     def median_mm(self):
@@ -205,24 +208,25 @@ class _Clear:
 
     @property
     def spread_mm(self):
-        """Root mean square, (2,)."""
-        if not self.share:
-            return np.inf
-        return np.sqrt((self.offsets_mm**2).mean())
+        """Root mean square; what is not clear counts as far off."""
+        squares = (self.offsets_mm**2).mean() if self.share else 0.0
+        unclear = (_UNCLEAR * self.period_mm) ** 2
+        return np.sqrt(self.share * squares + (1 - self.share) * unclear)
 
 
 def _clear(image, found, scale):
     places, offsets, snr = growth.residuals(image, found, scale)
     clear = snr >= scale.least_snr
-    return _Clear(places[clear], offsets[clear], float(clear.mean()))
+    share = float(clear.mean())
+    return _Clear(places[clear], offsets[clear], share, scale.period_mm)
 
 
-def _fed(image, found, which, judge, longest_mm):
+def _fed(image, found, which, judge):
     """`growth.feed` along x and y, where the grid then fits better."""
     spread = _clear(image, found, judge).spread_mm
     for axis in (0, 1):
         scale = growth.COLUMNS[axis][which]
-        fed = growth.feed(image, found, scale, axis, longest_mm)
+        fed = growth.feed(image, found, scale, axis, judge)
         if fed is found:
             continue
         then = _clear(image, fed, judge).spread_mm
