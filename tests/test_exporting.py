@@ -16,8 +16,8 @@ from ecg_keras.exporting.export import (
     export,
     run_format,
 )
-from ecg_keras.exporting.standalone import error_line
-from tests.models import build_tiny
+from ecg_keras.exporting.running import error_line
+from tests.models import build_judging, build_tiny
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def pages():
 def test_every_format_answers_as_its_models_do(exported, models, pages, name):
     expected = ecg_keras.load(models).predict(pages)
     path = exported / exporting.FILES[name]
-    found = run_format(name, path, pages, (40, 56))
+    found = run_format(name, path, pages, (40, 56))["signals"]
     assert expected.std() > 0.1
     assert agreement_db(expected, found) > 60
 
@@ -74,6 +74,7 @@ def test_the_summary_says_what_it_is(exported):
     assert summary["leads"] == list(LEADS)
     assert (summary["unit"], summary["rate_hz"]) == ("mV", 500)
     assert summary["models"] == 2
+    assert summary["output"] == {"signals": ["batch", 12, 5000]}
     for parity in summary["parity"].values():
         assert parity["agreement_db"] > 60 and parity["pages"] == 3
     for name, entry in summary["files"].items():
@@ -91,7 +92,7 @@ def test_half_the_size_costs_little(exported, models, tmp_path, pages):
     )
     whole = ecg_keras.load(models[0])
     path = tmp_path / "half" / "saved_model"
-    found = run_format("saved_model", path, pages, (40, 56))
+    found = run_format("saved_model", path, pages, (40, 56))["signals"]
     assert 40 < agreement_db(whole.predict(pages), found) < 110
     size = sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
     weights = 4 * whole.model.count_params()
@@ -99,16 +100,98 @@ def test_half_the_size_costs_little(exported, models, tmp_path, pages):
     assert summary["parity"]["saved_model"]["half"]
 
 
-def test_a_format_that_disagrees_is_deleted(models, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def judging(tmp_path_factory):
+    """A model with all outputs of a tracer, exported in all formats."""
+    folder = tmp_path_factory.mktemp("judging")
+    build_judging(0).save(folder / "judging.keras")
+    model, output = str(folder / "judging.keras"), folder / "export"
+    return export(
+        ExportConfig((model,), str(output), ("onnx", "litert"))
+    ), output
+
+
+def test_the_summary_names_all_outputs(judging):
+    summary, _ = judging
+    assert summary["output"] == {
+        "signals": ["batch", 12, 5000],
+        "std_mv": ["batch", 12, 5000],
+        "layout_found": ["batch"],
+    }
+    for parity in summary["parity"].values():
+        assert parity["outputs"].keys() == summary["output"].keys()
+        assert parity["agreement_db"] > 60
+
+
+@pytest.mark.parametrize("name", ["saved_model", "onnx", "litert"])
+def test_every_output_is_answered_by_its_name(judging, name):
+    _, folder = judging
+    # Of the model's size: another way to resize would change what it judges.
+    rng = np.random.default_rng(1)
+    pages = list(rng.integers(0, 256, (3, 40, 56, 3), np.uint8))
+    expected = ecg_keras.load(folder).read(pages)
+    found = run_format(name, folder / exporting.FILES[name], pages, (40, 56))
+    np.testing.assert_allclose(
+        found["layout_found"], expected.layout_found, rtol=1e-3, atol=1e-5
+    )
+    assert agreement_db(expected.signals_mv, found["signals"]) > 60
+    assert agreement_db(expected.std_mv, found["std_mv"]) > 60
+    assert expected.layout_found.std() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "output, message",
+    [
+        ("signals", "saved_model disagrees .* in signals .* deleted"),
+        ("std_mv", "saved_model disagrees .* in std_mv .* deleted"),
+        ("layout_found", "saved_model disagrees .* in layout_found .* deleted"),
+        (
+            None,
+            "other outputs .* layout_found, signals, std_mv. Received: sign",
+        ),
+    ],
+)
+def test_a_format_that_disagrees_in_any_output_is_deleted(
+    judging, tmp_path, monkeypatch, output, message
+):
+    _, folder = judging
+    model = folder / "model.keras"
+    predictor = ecg_keras.load(model)
+    true = exporting.answers_of(
+        predictor, predictor.model, exporting.parity_pages()
+    )
+    wrong = dict(true)
+    if output:
+        wrong[output] = true[output] + 0.1 * np.abs(true[output]).max()
+    else:
+        wrong = {"signals": true["signals"]}
     monkeypatch.setattr(exporting, "_convert", lambda *args: None)
+    monkeypatch.setattr(exporting, "run_format", lambda *args: wrong)
+    with pytest.raises(InputError, match=message):
+        export(ExportConfig((str(model),), str(tmp_path / "out")))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_formats_of_one_backend_are_written_by_one_process(
+    models, tmp_path, monkeypatch
+):
+    started = []
     monkeypatch.setattr(
         exporting,
-        "run_format",
-        lambda name, path, pages, size: np.ones((len(pages), 12, 5000)),
+        "_convert",
+        lambda backend, names, *args: started.append((backend, names)),
     )
-    with pytest.raises(InputError, match="saved_model disagrees .* deleted"):
-        export(ExportConfig((models[0],), str(tmp_path / "out")))
-    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(exporting, "run_format", lambda *args: {})
+    with pytest.raises(InputError, match="other outputs"):
+        export(
+            ExportConfig(
+                (models[0],), str(tmp_path / "out"), ("onnx", "litert")
+            )
+        )
+    assert started == [
+        ("tensorflow", ["saved_model", "litert"]),
+        ("jax", ["onnx"]),
+    ]
 
 
 def test_a_conversion_that_fails_leaves_nothing(models, tmp_path, monkeypatch):

@@ -27,7 +27,13 @@ ORDER = (
 ROW_OF = {
     name: row for row, names in enumerate(ORDER) for name in names.split()
 }
-USES_TENSORFLOW = ("data", "datasets", "exporting.writers", "training.devices")
+USES_TENSORFLOW = (
+    "data",
+    "datasets",
+    "exporting.writers",
+    "exporting.standalone",
+    "training.devices",
+)
 
 
 def _module(path):

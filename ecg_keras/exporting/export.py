@@ -18,16 +18,11 @@ import keras
 import numpy as np
 
 from ecg_keras.drawing.clean_page import render_page
-from ecg_keras.ecg.leads import LEADS, N_LEADS, N_SAMPLES, RATE_HZ
+from ecg_keras.ecg.leads import LEADS, RATE_HZ
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.errors import InputError
-from ecg_keras.exporting.standalone import (
-    error_line,
-    run_litert,
-    run_onnx,
-    run_saved_model,
-)
+from ecg_keras.exporting.running import error_line, run_standalone
 from ecg_keras.exporting.writers import WRITERS
 from ecg_keras.files import check_output_dir, replacing, write_json
 from ecg_keras.models.saving import save_slim
@@ -94,16 +89,24 @@ def export(config):
         partial.mkdir()
         save_slim(model, partial / EXPORT_FILE)
         pages = parity_pages()
-        reference = predictor.predict(pages)
+        reference = answers_of(predictor, model, pages)
+        for backend in dict.fromkeys(WRITERS[name][0] for name in formats):
+            names = [name for name in formats if WRITERS[name][0] == backend]
+            files = [FILES[name] for name in names]
+            print(f"writing {', '.join(files)}", flush=True)
+            _convert(backend, names, partial, config.half)
         parity = {}
         for name in formats:
-            path = partial / FILES[name]
-            print(f"writing {FILES[name]}", flush=True)
-            _convert(name, partial / EXPORT_FILE, path, config.half)
             parity[name] = _parity(
-                name, path, pages, reference, predictor.image_size, config.half
+                name,
+                partial / FILES[name],
+                pages,
+                reference,
+                predictor.image_size,
+                config.half,
             )
-            print(f"  agrees to {parity[name]['agreement_db']:.0f} dB")
+            least = parity[name]["agreement_db"]
+            print(f"{FILES[name]} agrees to {least:.0f} dB")
         summary = _summary(config, predictor, model, partial, parity)
         write_json(summary, partial / EXPORT_SUMMARY)
         if config.kaggle_dataset:
@@ -129,6 +132,25 @@ def agreement_db(reference, found):
     return float(10 * np.log10(power / max(difference, power * 1e-20)))
 
 
+def answers_of(predictor, model, pages):
+    """What a Keras model answers: name of each of its outputs -> array."""
+    reading = predictor.read(pages)
+    found = {
+        "signals": reading.signals_mv,
+        "std_mv": reading.std_mv,
+        "layout_found": reading.layout_found,
+    }
+    return {name: found[name] for name in output_shapes(model)}
+
+
+def output_shapes(model):
+    """Name of each output of a model -> its shape without the batch."""
+    outputs = model.output
+    if not isinstance(outputs, dict):
+        outputs = {"signals": outputs}
+    return {name: tuple(output.shape[1:]) for name, output in outputs.items()}
+
+
 def run_format(name, path, pages, image_size):
     """Answers of an exported model, without Keras.
 
@@ -139,28 +161,42 @@ def run_format(name, path, pages, image_size):
         image_size: (H, W) that the model wants.
 
     Returns:
-        (n, 12, 5000) float32 mV.
+        dict: name of each output -> array (n, ...) float32; `signals` is
+        (n, 12, 5000) mV.
     """
-    if name == "saved_model":
-        return run_saved_model(path, pages)
-    pixels = np.stack([resize(page, *image_size) for page in pages])
-    run = {"onnx": run_onnx, "litert": run_litert}[name]
-    return run(path, pixels.astype(np.float32))
+    if name != "saved_model":
+        pages = [resize(page, *image_size).astype(np.float32) for page in pages]
+    return run_standalone(name, path, pages)
 
 
 def _parity(name, path, pages, reference, image_size, half):
+    """How close a format's outputs are to the Keras model's, each of them."""
     found = run_format(name, path, pages, image_size)
-    agreement = agreement_db(reference, found)
+    if found.keys() != reference.keys():
+        raise InputError(
+            f"{name} has other outputs than the Keras model: expected "
+            f"{', '.join(sorted(reference))}. Received: "
+            f"{', '.join(sorted(found))}. It was deleted"
+        )
     halved = half and name == "saved_model"
     least = MIN_AGREEMENT_HALF_DB if halved else MIN_AGREEMENT_DB
-    if not agreement >= least:
-        raise InputError(
-            f"{name} disagrees with the Keras model: signal over difference is "
-            f"{agreement:.1f} dB, expected {least:.0f} or more. It was deleted"
-        )
+    outputs = {}
+    for key, expected in reference.items():
+        agreement = agreement_db(expected, found[key])
+        if not agreement >= least:
+            raise InputError(
+                f"{name} disagrees with the Keras model: power over that of "
+                f"the difference in {key} is {agreement:.1f} dB, expected "
+                f"{least:.0f} or more. It was deleted"
+            )
+        outputs[key] = {
+            "agreement_db": round(agreement, 2),
+            "max_difference": float(np.abs(found[key] - expected).max()),
+        }
     return {
-        "agreement_db": round(agreement, 2),
-        "max_difference_mv": float(np.abs(found - reference).max()),
+        "agreement_db": min(x["agreement_db"] for x in outputs.values()),
+        "max_difference_mv": outputs["signals"]["max_difference"],
+        "outputs": outputs,
         "pages": len(pages),
         "half": halved,
     }
@@ -179,11 +215,12 @@ def _check(config):
     return output_dir
 
 
-def _convert(name, model_file, path, half):
-    """Run `converting` in a process of the backend that the format wants."""
-    backend, _ = WRITERS[name]
-    command = [sys.executable, "-m", "ecg_keras.exporting.writers", name]
-    command += [str(model_file), str(path), *(["--half"] if half else [])]
+def _convert(backend, formats, folder, half):
+    """Write formats in one process, of the backend that they want."""
+    command = [sys.executable, "-m", "ecg_keras.exporting.writers"]
+    command += [str(folder / EXPORT_FILE), *(["--half"] if half else [])]
+    for name in formats:
+        command += ["--format", name, str(folder / FILES[name])]
     # Conversion needs no accelerator, and must not take it from this process.
     environment = {
         **os.environ,
@@ -196,8 +233,10 @@ def _convert(name, model_file, path, half):
         command, env=environment, capture_output=True, text=True
     )
     if done.returncode:
+        missing = [x for x in formats if not (folder / FILES[x]).exists()]
         raise InputError(
-            f"{name} could not be written: {error_line(done.stderr)}"
+            f"{(missing or formats)[0]} could not be written: "
+            f"{error_line(done.stderr)}"
         )
 
 
@@ -214,7 +253,10 @@ def _summary(config, predictor, model, folder, parity):
         "leads": list(LEADS),
         "unit": "mV",
         "rate_hz": RATE_HZ,
-        "output": {"signals": ["batch", N_LEADS, N_SAMPLES]},
+        "output": {
+            name: ["batch", *shape]
+            for name, shape in output_shapes(model).items()
+        },
         "input": {
             "model.keras": f"image (batch, {height}, {width}, 3), 0..255 RGB",
             "saved_model": "image, uint8 (batch, any H, any W, 3) RGB",

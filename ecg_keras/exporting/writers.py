@@ -1,11 +1,12 @@
 """A Keras model in formats that need neither Keras nor this package.
 
-Each is written in a process of its own, on the backend that does it best,
-whatever backend trained the model: a SavedModel that JAX makes runs XLA inside
-and is slow on a CPU, torch makes none, and only JAX makes good ONNX.
+Formats are written on the backend that does them best, whatever backend trained
+the model, in one process for each backend: a SavedModel that JAX makes runs XLA
+inside and is slow on a CPU, torch makes none, and only JAX makes good ONNX.
 
     KERAS_BACKEND=tensorflow \\
-        python -m ecg_keras.exporting.writers saved_model MODEL DIR
+        python -m ecg_keras.exporting.writers MODEL \\
+        --format saved_model DIR --format litert FILE
 """
 
 import argparse
@@ -172,19 +173,26 @@ WRITERS = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("format", choices=WRITERS)
     parser.add_argument("model")
-    parser.add_argument("path")
+    parser.add_argument(
+        "--format",
+        nargs=2,
+        action="append",
+        required=True,
+        metavar=("FORMAT", "PATH"),
+    )
     parser.add_argument("--half", action="store_true")
     flags = parser.parse_args()
-    _, write = WRITERS[flags.format]
-    try:
-        write(load(flags.model), flags.path, flags.half)
-    except ImportError as error:
-        raise InputError(
-            f"the format {flags.format} needs more packages ({error}): "
-            "pip install 'ecg_keras[onnx]'"
-        ) from error
+    predictor = load(flags.model)
+    for name, path in flags.format:
+        _, write = WRITERS[name]
+        try:
+            write(predictor, path, flags.half)
+        except ImportError as error:
+            raise InputError(
+                f"the format {name} needs more packages ({error}): "
+                "pip install 'ecg_keras[onnx]'"
+            ) from error
 
 
 if __name__ == "__main__":
