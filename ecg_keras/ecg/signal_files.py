@@ -19,6 +19,7 @@ TIME_COLUMN = "time_s"
 STD_PREFIX = "std_mv_"
 # WFDB: 1 uV a step, in 32 bits.
 WFDB_GAIN_PER_MV = 1000
+WFDB_NOT_SHOWN = -(2**31)
 
 
 def read_signals_file(path):
@@ -250,6 +251,9 @@ def _write_wfdb(path, table):
     wfdb = _wfdb()
     rate_hz = rate_of(table)
     signals_mv = table[list(LEADS)].to_numpy(np.float64)
+    shown = np.isfinite(signals_mv)
+    steps = np.round(np.where(shown, signals_mv, 0) * WFDB_GAIN_PER_MV)
+    steps = np.where(shown, steps, WFDB_NOT_SHOWN).astype(np.int64)
     # WFDB names may hold letters, digits, hyphens and underscores only.
     name = re.sub("[^A-Za-z0-9_-]", "_", path.name)
     with replacing(_with_suffix(path, "_wfdb")) as partial:
@@ -259,7 +263,7 @@ def _write_wfdb(path, table):
             fs=rate_hz,
             units=["mV"] * len(LEADS),
             sig_name=list(LEADS),
-            p_signal=signals_mv,
+            d_signal=steps,
             fmt=["32"] * len(LEADS),
             adc_gain=[WFDB_GAIN_PER_MV] * len(LEADS),
             baseline=[0] * len(LEADS),
