@@ -1,4 +1,4 @@
-"""Draw docs/types.png and docs/variety.png.
+"""Draw docs/types.jpg, docs/variety.png and docs/any_page.jpg.
 
 python benchmarks/contact_sheets.py
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ecg_keras.drawing.any_page import draw, random_page
 from ecg_keras.drawing.clean_page import Header, render_page
 from ecg_keras.drawing.image_types import KINDS, degrade
 from ecg_keras.drawing.styles import random_style
@@ -32,7 +33,7 @@ def main():
             rng = np.random.default_rng([20 + seed, int(kind)])
             picture, _ = degrade(page, kind, rng)
             pictures.append((kind, picture))
-    _write("types.png", pictures)
+    _write("types.jpg", pictures)
     styled = {layout.name: [] for layout in (COMPETITION, *OTHERS)}
     for seed in itertools.count(100):
         if min(map(len, styled.values())) == PAGES_OF_A_LAYOUT:
@@ -49,6 +50,15 @@ def main():
         table = from_grid(signals, 500, stretch=layout.stretch)
         picture = render_page(table, 500, style=style)
         styled[layout.name].append((label, picture))
+    pages = []
+    for seed in range(4 * COLUMNS):
+        rng = np.random.default_rng([3, seed])
+        drawn = draw(random_page(rng, max_px=10**6), simulate(rng), rng)
+        label = (
+            f"{drawn.layout.name[:22]}, {drawn.layout.speed_mm_per_s:g} mm/s"
+        )
+        pages.append((f"{label}, {drawn.description.capture}", drawn.image))
+    _write("any_page.jpg", pages)
     by_row = zip(*styled.values(), strict=True)
     _write("variety.png", [page for row in by_row for page in row])
 
@@ -71,7 +81,10 @@ def _write(name, pictures):
         np.hstack(cells[i : i + COLUMNS]) for i in range(0, len(cells), COLUMNS)
     ]
     sheet = cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR)
-    cv2.imwrite(str(DOCS / name), sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 9]
+    if name.endswith(".jpg"):
+        options = [cv2.IMWRITE_JPEG_QUALITY, 80]
+    cv2.imwrite(str(DOCS / name), sheet, options)
 
 
 if __name__ == "__main__":

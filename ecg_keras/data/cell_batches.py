@@ -26,7 +26,6 @@ from ecg_keras.page.cells import (
     cell_centres_px,
     cell_counts,
 )
-from ecg_keras.page.page_map import PageMap
 from ecg_keras.page.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
 
 # How pages lie, see `example`. All ranges below were chosen to hold the drawn
@@ -144,8 +143,8 @@ def example(pictures, seed, position, pose=FLAT):
     else:
         move = _any_move(rng, page_map.homography)
     readable = pictures.readable[index] and not spoilt
-    page_map = PageMap(
-        page_map.homography @ np.linalg.inv(move), page_map.waves
+    page_map = dataclasses.replace(
+        page_map, homography=page_map.homography @ np.linalg.inv(move)
     )
     shrink = np.diag([SHRINK, SHRINK, 1.0])
     # OpenCV counts pixel centres from 0, we from .5.

@@ -35,7 +35,10 @@ _HERSHEY = {
 # Traces of fewer px vanish: printers draw no thinner line.
 _MIN_LINE_PX = 0.7
 _MAX_CANVAS_PX = 3e7
+_WINDOW_MM = (2.0, 12.0)
 _BEZEL_MM = (4.0, 14.0)
+RESAMPLED_SHARE = 0.2  # of files and scans
+HELD_SHARE = 0.06  # of photos
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -161,7 +164,7 @@ class _Scene:
         seen += [plane.max() for plane in self.where]
         around = 0.0
         if description.capture == "screen":
-            around = 2 * _BEZEL_MM[1]
+            around = _WINDOW_MM[1] + _BEZEL_MM[1]
         sheet = self.sheet_mm
         left = max(seen[0] - 2, sheet[0] - around)
         top = max(seen[1] - 2, sheet[1] - around)
@@ -245,6 +248,8 @@ def _page(description, scene, signals_mv, rng):
             tuple(int(v) for v in scene.px(*box[i : i + 2])) for i in (0, 2)
         )
         cv2.rectangle(page, low, high, box[4], -1)
+    if description.capture == "screen":
+        page = _in_window(page, scene, rng)
     for name in description.wear:
         page = _WEAR[name](page, rng, description.strength)
     return page
@@ -256,7 +261,7 @@ _WEAR = {
     "soaked": wear.soaked,
     "mouldy": wear.mouldy,
     "folded": wear.folded,
-    "creased": wear.folded,
+    "creased": wear.creased,
 }
 
 
@@ -354,6 +359,26 @@ def _with_qr(page, scene, qr_mm, rng):
     return page
 
 
+def _in_window(page, scene, rng):
+    """The sheet in a window on a screen, with the screen's dark frame."""
+    sheet = np.array(scene.sheet_mm)
+    frame = np.empty_like(page)
+    frame[:] = int(rng.uniform(5, 60))
+    grown = sheet + rng.uniform(*_WINDOW_MM, 4) * (-1, -1, 1, 1)
+    for bounds, inside in (
+        (grown, np.full(3, rng.uniform(60, 255)) + rng.uniform(-6, 0, 3)),
+        (sheet, None),
+    ):
+        low, high = (
+            np.array(scene.px(*bounds[i : i + 2])).round().astype(int)
+            for i in (0, 2)
+        )
+        low, high = np.maximum(low, 0), np.maximum(high, 0)
+        part = np.s_[low[1] : high[1], low[0] : high[0]]
+        frame[part] = page[part] if inside is None else inside
+    return frame
+
+
 def _taken(description, scene, page, rng):
     """The picture as it lies before scanner or camera: sampled once."""
     if scene.where is None:
@@ -375,8 +400,7 @@ def _taken(description, scene, page, rng):
         # The lifted sheet's shadow on the desk.
         reach = 0.6 * scene.px_per_mm * (1 + 3 * description.strength)
         shadow = cv2.GaussianBlur(weight, (0, 0), max(0.5, reach))
-        dark = (1 - 0.6 * shadow)[..., None]
-        behind = (behind * dark).astype(np.uint8)
+        behind = wear.shaded(behind, 1 - np.float32(0.6) * shadow)
     return cv2.blendLinear(image, behind, weight, 1 - weight)
 
 
@@ -386,7 +410,7 @@ def _sheet_mask(description, scene, rng):
     mask = np.zeros((height, width), np.uint8)
     sheet = description.sheet_mm
     if description.capture == "screen":
-        bezel = rng.uniform(*_BEZEL_MM)
+        bezel = _WINDOW_MM[1] + rng.uniform(*_BEZEL_MM)
         sheet = tuple(np.array(sheet) + bezel * np.array([-1, -1, 1, 1]))
     left, top, right, bottom = sheet
     n = 120
@@ -425,6 +449,8 @@ def _as_file(description, image, rng):
     strength, capture = description.strength, description.capture
     px_per_mm = np.sqrt(abs(np.linalg.det(description.pose.homography[:2, :2])))
     quality = description.jpeg_quality
+    if capture in ("file", "scan") and rng.random() < RESAMPLED_SHARE:
+        image = camera.resampled(image, rng)
     if capture == "file":
         if quality is None:
             return image
@@ -443,7 +469,9 @@ def _as_file(description, image, rng):
         image = camera.glared(image, rng, strength)
     elif rng.random() < 0.15:
         image = camera.glared(image, rng, 0.5 * strength)
-    image = camera.lit(image, rng, strength)
+    if capture == "photo" and rng.random() < HELD_SHARE:
+        image = camera.held(image, rng)
+    image = camera.lit(camera.cast(image, rng), rng, strength)
     if rng.random() < 0.12:
         image = camera.moire(image, rng, 0.6 * strength)
     blur = rng.uniform(0.2, 0.5 + 0.5 * strength) * max(1.0, px_per_mm / 8)

@@ -123,7 +123,7 @@ def random_page(rng, layout=None, max_px=None):
         size = rng.uniform(9, 20)
         x = sheet[2] - size - rng.uniform(3, 12)
         qr = (float(x), float(sheet[1] + rng.uniform(3, 9)), float(size))
-    n_strokes = int(rng.choice([0, 0, 0, 1, 3]))
+    n_strokes = int(rng.choice([0, 0, 0, 0, 1, 2]))
     boxes = tuple(_box(content, rng) for _ in range(rng.choice([0, 0, 0, 1])))
     pose = _pose(capture, content, sheet, strength, max_px, rng)
     turns = 0

@@ -41,7 +41,9 @@ def random_font(rng, low_mm=2.0, high_mm=5.0):
     shares = np.array([5, 1, 1, 4, 1, 1, 1, 2, 1, 1, 1], float)
     family = FONT_FAMILIES[rng.choice(len(shares), p=shares / shares.sum())]
     size_mm = float(rng.uniform(low_mm, high_mm))
-    return Font(family, size_mm, bool(rng.random() < 0.25))
+    # Computer Modern is there in one weight each.
+    bold = rng.random() < 0.25 and not family.startswith("cm")
+    return Font(family, size_mm, bool(bold))
 
 
 def header_lines(rng):

@@ -91,7 +91,7 @@ _SHADES = {
 _COLOURS = {
     "wood": lambda rng: rng.uniform(0.35, 1.0) * np.array((198, 150, 104)),
     "steel": lambda rng: rng.uniform(90, 190) * np.array((1.0, 1.01, 1.03)),
-    "cloth": lambda rng: rng.uniform(20, 200, 3),
-    "plain": lambda rng: rng.uniform(20, 235) + rng.uniform(-25, 25, 3),
+    "cloth": lambda rng: rng.uniform(25, 190) * rng.uniform(0.75, 1.0, 3),
+    "plain": lambda rng: rng.uniform(20, 235) * rng.uniform(0.85, 1.0, 3),
     "paper": lambda rng: rng.uniform(150, 235) * np.array((1, 0.99, 0.96)),
 }

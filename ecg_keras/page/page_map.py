@@ -1,8 +1,9 @@
 """Where each pixel of a picture lies on the page: exact, both ways.
 
 A picture's pixel goes through a homography (camera, scanner) to the flat sheet
-and from there through a displacement, a sum of sine waves (a curled or soaked
-sheet), to the page:
+and from there through a displacement to the page: a sum of sine waves (a curled
+or soaked sheet) and of slips (a scanner whose feed skipped, over the whole
+height or width):
 
     page = displaced(homography(picture))
 
@@ -30,10 +31,16 @@ class PageMap:
         homography: (3, 3), picture px to sheet px.
         waves: (n, 5): shift in x and y in px, cycles per px along x and along
             y, phase in radians. Each adds shift x sin(2 pi f . p + phase).
+        slips: (n, 4): axis (0 for x, 1 for y), where in px, reach in px,
+            shift in px. Each adds shift x tanh((p - where) / reach) / 2 to
+            that coordinate.
     """
 
     homography: np.ndarray
     waves: np.ndarray
+    slips: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros((0, 4))
+    )
 
     @classmethod
     def identity(cls):
@@ -43,13 +50,15 @@ class PageMap:
     def from_dict(cls, values):
         """The inverse of `to_dict`."""
         waves = np.array(values["waves"], float).reshape(-1, 5)
-        return cls(np.array(values["homography"], float), waves)
+        slips = np.array(values.get("slips", []), float).reshape(-1, 4)
+        return cls(np.array(values["homography"], float), waves, slips)
 
     def to_dict(self):
         """Plain lists, for JSON."""
         return {
             "homography": self.homography.tolist(),
             "waves": self.waves.tolist(),
+            "slips": self.slips.tolist(),
         }
 
     def to_page(self, points):
@@ -60,7 +69,8 @@ class PageMap:
         """Picture coordinates of points of the page; inverse of `to_page`."""
         points = np.asarray(points, float)
         sheet = points
-        for _ in range(_INVERSE_STEPS if len(self.waves) else 0):
+        is_displaced = len(self.waves) + len(self.slips) > 0
+        for _ in range(_INVERSE_STEPS if is_displaced else 0):
             sheet = sheet - (self._displaced(sheet) - points)
         return _transform(np.linalg.inv(self.homography), sheet)
 
@@ -83,7 +93,7 @@ class PageMap:
     def scaled(self, factor_x, factor_y):
         """The map of the picture after a resize by these factors."""
         shrink = np.diag([1 / factor_x, 1 / factor_y, 1.0])
-        return PageMap(self.homography @ shrink, self.waves)
+        return dataclasses.replace(self, homography=self.homography @ shrink)
 
     def _displaced(self, points):
         displaced = np.array(points, float)
@@ -92,6 +102,11 @@ class PageMap:
             sine = np.sin(2 * np.pi * cycles + phase)
             displaced[..., 0] += shift_x * sine
             displaced[..., 1] += shift_y * sine
+        for axis, where_px, reach_px, shift_px in self.slips:
+            along = points[..., int(axis)]
+            displaced[..., int(axis)] += (
+                shift_px / 2 * np.tanh((along - where_px) / reach_px)
+            )
         return displaced
 
 
