@@ -41,6 +41,12 @@ def _signals():
     return SignalsConfig, choose_signals
 
 
+def _inspect():
+    from ecg_keras.commands.inspect import InspectConfig, inspect
+
+    return InspectConfig, inspect
+
+
 # Each loader gives (config class, function of a config): a command imports
 # what it needs and nothing else.
 COMMANDS = {
@@ -48,6 +54,7 @@ COMMANDS = {
     "render": ("draw pages in the competition's folder layout", _render),
     "digitize": ("turn images into signals", _digitize),
     "submit": ("write a submission to the competition", _submit),
+    "inspect": ("draw where a page's millimetres were found", _inspect),
     "evaluate": ("score a model and the baselines on a folder", _evaluate),
 }
 

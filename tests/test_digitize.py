@@ -246,6 +246,7 @@ def test_a_refused_page_is_written_doubtful_by_force(tmp_path):
     assert run(config) == 1
     summary = json.loads((tmp_path / "out" / "dark.json").read_text())
     assert summary["quality"] == "refused" and summary["reasons"]
+    assert summary["layout"] is None and summary["leads"] == {}
     assert not (tmp_path / "out" / "dark.csv").exists()
     assert run(dataclasses.replace(config, force=True)) == 3
     summary = json.loads((tmp_path / "out" / "dark.json").read_text())

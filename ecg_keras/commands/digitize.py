@@ -257,10 +257,17 @@ class _Reader:
         kept = np.flatnonzero(~reading.refused)
         quality, reasons = GOOD, ()
         if not len(kept):
-            quality, reasons = REFUSED, (NO_LAYOUT,)
+            reasons, read_by = (NO_LAYOUT,), str(reading.read_by[0])
+            if not self.config.force:
+                nothing_mv = np.full_like(reading.signals_mv[0], np.nan)
+                return DigitizedEcg(
+                    nothing_mv,
+                    quality=REFUSED,
+                    reasons=reasons,
+                    read_by=read_by,
+                )
+            quality = DOUBTFUL
             kept = np.arange(len(images))
-            if self.config.force:
-                quality = DOUBTFUL
         signals_mv = reading.signals_mv[kept].mean(axis=0)
         if not np.isfinite(signals_mv).all():
             raise InputError("the model's answer is not finite")

@@ -81,12 +81,15 @@ def _section(output_dir, result, whole_page):
         summary = json.loads(summary_file.read_text())
     facts = [result.page.stem]
     if summary:
-        facts += [
-            f"layout {summary['layout']}",
-            f"{summary['speed_mm_per_s']:g} mm/s",
-            f"{summary['gain_mm_per_mv']:g} mm/mV",
-            f"read from: {summary['source']}, by {summary['model']}",
-        ]
+        if summary["layout"]:
+            facts.append(f"layout {summary['layout']}")
+        for name, unit in (
+            ("speed_mm_per_s", "mm/s"),
+            ("gain_mm_per_mv", "mm/mV"),
+        ):
+            if summary[name]:
+                facts.append(f"{summary[name]:g} {unit}")
+        facts.append(f"from: {summary['source']}, by {summary['model']}")
     word = WORDS[result.quality]
     lines = [f"<h2>{word}: {html.escape(result.page.label)}</h2>"]
     lines += [f"<p>{html.escape(reason)}</p>" for reason in result.reasons]

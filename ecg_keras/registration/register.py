@@ -33,6 +33,11 @@ _LEAST_MM = (60.0, 25.0)
 _MAX_ASPECT = 1.2
 # By how much nine of ten windows may be off.
 _FITS_MM = 0.3
+NO_GRID = "no grid was found"
+# A scale that is given holds to this factor.
+_AS_GIVEN = 1.2
+# Without a grid nothing tells where the paper's mm are, only how large.
+_STRAIGHT_STD_MM = 1.0
 _WIDENINGS = 4
 # What columns or rows must explain of the offsets to be believed.
 _FEED_MM = 0.02
@@ -66,11 +71,14 @@ class Registration:
     rotation_deg: float | None = None
 
 
-def register(image):
+def register(image, px_per_mm=None):
     """Find the paper's millimetres in a picture.
 
     Args:
         image: (H, W, 3) uint8 RGB.
+        px_per_mm: px for each mm, where it is known: a grid must then have
+            this scale, to a fifth; without a grid the picture is taken to lie
+            straight, and doubtful.
 
     Returns:
         `Registration`. Its map has x along the picture's x and y down, as far
@@ -79,7 +87,7 @@ def register(image):
     """
     grey = darkest_channel(image)
     best = None
-    for lattice in _hypotheses(find_lattices(grey)):
+    for lattice in _hypotheses(find_lattices(grey), px_per_mm):
         trial = _grown(grey, lattice)
         if trial is None:
             continue
@@ -89,9 +97,27 @@ def register(image):
         if best is trial and trial.covered > enough:
             break
     if best is None:
-        return Registration(None, "refused", ("no grid found",), {})
-    best = _upright(grey, best)
-    return _finished(grey, _refined(best))
+        found = Registration(None, "refused", (NO_GRID,), {})
+    else:
+        found = _finished(grey, _refined(_upright(grey, best)))
+    if found.paper_map is None and px_per_mm is not None:
+        return _straight(image.shape[:2], px_per_mm, found.reasons)
+    return found
+
+
+def _straight(shape, px_per_mm, reasons):
+    """What is said of a picture without a grid whose scale is known."""
+    height_mm, width_mm = (side / px_per_mm for side in shape)
+    paper_map = PaperMap.from_homography(
+        np.diag([px_per_mm, px_per_mm, 1.0]),
+        (0.0, 0.0, width_mm, height_mm),
+        _NODE_STEP_MM,
+        _STRAIGHT_STD_MM,
+    )
+    reasons = (*reasons, f"taken to lie straight, {px_per_mm:g} px/mm as given")
+    return Registration(
+        paper_map, "doubtful", reasons, {}, px_per_mm, px_per_mm, 0.0
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,13 +149,17 @@ def _upright(grey, trial):
     return trial
 
 
-def _hypotheses(lattices):
+def _hypotheses(lattices, px_per_mm):
     """The best lattices of distinct scales, those with both combs first."""
     ranked = sorted(
         lattices, key=lambda lattice: -(lattice.fine + 2 * lattice.coarse)
     )
     chosen = []
     for lattice in ranked:
+        if px_per_mm is not None and not (
+            1 / _AS_GIVEN < lattice.px_per_mm / px_per_mm < _AS_GIVEN
+        ):
+            continue
         ratios = [
             max(lattice.px_per_mm, other.px_per_mm)
             / min(lattice.px_per_mm, other.px_per_mm)
@@ -260,7 +290,7 @@ def _finished(grey, trial):
         nodes, std_mm=std.reshape(nodes.std_mm.shape)
     )
     middle = np.median(found.places_mm, axis=0)
-    scale_x, scale_y, degrees = _mean_scale(paper_map, middle)
+    scale_x, scale_y, degrees = mean_scale(paper_map, middle)
     paper_map = paper_map.from_origin(-shift)
     quality, reasons = _judged(numbers, scale_x, scale_y, trial)
     if quality == "refused":
@@ -270,7 +300,7 @@ def _finished(grey, trial):
     )
 
 
-def _mean_scale(paper_map, middle_mm):
+def mean_scale(paper_map, middle_mm):
     """px per mm in x and y, and degrees clockwise, over some boxes."""
     half = np.eye(2) * _SCALE_OVER_MM / 2
     along = [

@@ -1,0 +1,174 @@
+"""Where a page's millimetres were found, drawn over it: the `inspect` command.
+
+What a person looks at when a page was misread.
+
+output_dir/<stem>.json  px_per_mm_x, px_per_mm_y, rotation_deg (clockwise) at
+                        the middle of the grid, quality, reasons, residuals
+output_dir/<stem>.png   every 5 mm crossing of the grid over the picture
+"""
+
+import collections
+import dataclasses
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from ecg_keras.documents.pages import find_pages
+from ecg_keras.documents.sources import find_files
+from ecg_keras.errors import InputError, UsageError
+from ecg_keras.files import replacing, write_json
+from ecg_keras.page.paper import COARSE_GRID_MM
+from ecg_keras.registration.register import register
+from ecg_keras.settings import positional, setting
+
+# The longer side of the pictures that are written, at most.
+MAX_PICTURE_PX = 2400
+# RGB of a crossing whose place is known to so many mm, and of all others.
+_SURE_MM, _SURE = 0.15, (0, 150, 0)
+_FAIR_MM, _FAIR = 0.4, (255, 140, 0)
+_UNSURE = (220, 0, 0)
+_SUBPIXEL_BITS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class InspectConfig:
+    """Settings of `python -m ecg_keras inspect`."""
+
+    images: tuple[str, ...] = positional(
+        "pictures, PDFs, folders, patterns, or @LIST, a text file that names "
+        "them line by line",
+        metavar="FILE",
+    )
+    output_dir: str | None = setting(None, "folder for the files")
+    px_per_mm: float | None = setting(
+        None, "px of the picture for each mm of the paper, where it is known"
+    )
+    map: bool = setting(
+        False, "also write `paper_map`: nodes in mm with their px"
+    )
+
+
+def inspect(config):
+    """Draw and write where pages' millimetres are.
+
+    Args:
+        config: an `InspectConfig`.
+
+    Returns:
+        dict of stems to "good", "doubtful" or "refused".
+
+    Raises:
+        UsageError: a flag or a name is no good.
+        InputError: none of the pages could be opened.
+    """
+    if not config.output_dir:
+        raise UsageError("--output-dir is missing: the folder for the files")
+    if config.px_per_mm is not None and not config.px_per_mm > 0:
+        raise UsageError(
+            f"expected --px-per-mm above 0. Received: {config.px_per_mm}"
+        )
+    output_dir = Path(config.output_dir)
+    files, _ = find_files(config.images, leave_out=output_dir)
+    found, problems = {}, []
+    for page in tqdm(find_pages(files), "inspecting"):
+        try:
+            image = page.read()
+        except InputError as error:
+            problems.append(f"left out: {error}")
+            continue
+        registration = register(image, px_per_mm=config.px_per_mm)
+        found[page.stem] = registration.quality
+        write_json(
+            description(registration, with_map=config.map),
+            output_dir / f"{page.stem}.json",
+        )
+        _write_picture(
+            output_dir / f"{page.stem}.png", overlay(image, registration)
+        )
+        if registration.reasons:
+            problems.append(
+                f"{page.label}: {registration.quality}: "
+                f"{'; '.join(registration.reasons)}"
+            )
+    for problem in problems:
+        print(problem)
+    counts = collections.Counter(found.values())
+    print(
+        ", ".join(
+            f"{counts[quality]} {quality}"
+            for quality in ("good", "doubtful", "refused")
+        )
+        + f"; written to {output_dir}"
+    )
+    if not found:
+        raise InputError("none of the pages could be opened")
+    return found
+
+
+def description(registration, with_map=False):
+    """What `inspect` writes of a `Registration`, plain values for JSON."""
+    values = {
+        "px_per_mm_x": registration.px_per_mm_x,
+        "px_per_mm_y": registration.px_per_mm_y,
+        "rotation_deg": registration.rotation_deg,
+        "quality": registration.quality,
+        "reasons": list(registration.reasons),
+        "residuals": registration.residuals,
+    }
+    if with_map:
+        paper_map = registration.paper_map
+        values["paper_map"] = paper_map and paper_map.to_dict()
+    return values
+
+
+def overlay(image, registration):
+    """The picture with a dot on every 5 mm crossing: green is sure, red not.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        registration: `Registration` of it.
+
+    Returns:
+        (h, w, 3) uint8 RGB, no larger than `MAX_PICTURE_PX`.
+    """
+    factor = min(1.0, MAX_PICTURE_PX / max(image.shape[:2]))
+    size = [max(1, round(side * factor)) for side in image.shape[1::-1]]
+    picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    paper_map = registration.paper_map
+    if paper_map is None:
+        return picture
+    left, top, right, bottom = paper_map.bounds_mm
+    x_mm, y_mm = (
+        COARSE_GRID_MM
+        * np.arange(np.ceil(low / COARSE_GRID_MM), high / COARSE_GRID_MM)
+        for low, high in ((left, right), (top, bottom))
+    )
+    points = np.stack(np.meshgrid(x_mm, y_mm), axis=-1).reshape(-1, 2)
+    px = paper_map.to_px(points) * factor
+    radius = 0.4 * factor * min(paper_map.local_scale(points.mean(axis=0))[:2])
+    one = 1 << _SUBPIXEL_BITS
+    inside = ((px > 0) & (px < size)).all(axis=1)
+    for place, std in zip(
+        px[inside], paper_map.std_mm_at(points[inside]), strict=True
+    ):
+        colour = (
+            _SURE if std < _SURE_MM else _FAIR if std < _FAIR_MM else _UNSURE
+        )
+        cv2.circle(
+            picture,
+            tuple(int(v) for v in np.round((place - 0.5) * one)),
+            round(max(radius, 1.5) * one),
+            colour,
+            cv2.FILLED,
+            cv2.LINE_AA,
+            _SUBPIXEL_BITS,
+        )
+    return picture
+
+
+def _write_picture(path, picture):
+    with replacing(path) as partial:
+        if not cv2.imwrite(str(partial), picture[..., ::-1]):
+            raise OSError(f"{path} cannot be written")

@@ -1,0 +1,63 @@
+"""The `inspect` command, on a grid of known scale."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from ecg_keras.commands.inspect import InspectConfig, inspect
+from ecg_keras.errors import UsageError
+
+
+def _grid(height=330, width=480, step=4):
+    image = np.full((height, width, 3), 235, np.uint8)
+    for every, value in ((step, 200), (5 * step, 120)):
+        image[::every] = image[:, ::every] = (230, value, value)
+    return image
+
+
+def test_inspect_writes_scale_quality_and_a_picture(tmp_path):
+    cv2.imwrite(str(tmp_path / "page.png"), _grid()[..., ::-1])
+    out = tmp_path / "out"
+    config = InspectConfig((str(tmp_path / "page.png"),), str(out), map=True)
+    assert inspect(config) == {"page": "good"}
+    written = json.loads((out / "page.json").read_text())
+    assert written["px_per_mm_x"] == pytest.approx(4, rel=1e-3)
+    assert written["px_per_mm_y"] == pytest.approx(4, rel=1e-3)
+    assert written["rotation_deg"] == pytest.approx(0, abs=0.02)
+    assert written["reasons"] == []
+    assert written["paper_map"]["step_mm"] == [2.5, 2.5]
+    picture = cv2.imread(str(out / "page.png"))
+    assert picture.shape == (330, 480, 3)
+    # A crossing in the middle is marked in green.
+    blue, green, red = picture[160, 240].astype(int)
+    assert green > blue + 50 and green > red + 50
+
+
+def test_inspect_of_a_page_without_a_grid_says_so(tmp_path, capsys):
+    blank = tmp_path / "blank.png"
+    cv2.imwrite(str(blank), np.full((200, 300, 3), 240, np.uint8))
+    config = InspectConfig((str(blank),), str(tmp_path / "out"))
+    assert inspect(config) == {"blank": "refused"}
+    written = json.loads((tmp_path / "out" / "blank.json").read_text())
+    assert written["px_per_mm_x"] is None
+    assert "no grid" in written["reasons"][0]
+    assert "no grid" in capsys.readouterr().out
+
+
+def test_a_scale_that_is_given_stands_where_there_is_no_grid(tmp_path):
+    blank = tmp_path / "blank.png"
+    cv2.imwrite(str(blank), np.full((200, 300, 3), 240, np.uint8))
+    config = InspectConfig((str(blank),), str(tmp_path / "out"), 6.5)
+    assert inspect(config) == {"blank": "doubtful"}
+    written = json.loads((tmp_path / "out" / "blank.json").read_text())
+    assert written["px_per_mm_x"] == written["px_per_mm_y"] == 6.5
+
+
+@pytest.mark.parametrize("flags", [{}, {"px_per_mm": -1.0}])
+def test_flags_that_are_no_good_are_named(tmp_path, flags):
+    output_dir = str(tmp_path) if flags else None
+    config = InspectConfig(("x.png",), output_dir, **flags)
+    with pytest.raises(UsageError, match="--output-dir|--px-per-mm"):
+        inspect(config)
