@@ -303,10 +303,17 @@ def _pairs(traces, names, offset):
 
 
 def _cut(xy, parts):
-    """A chain cut where its leads begin: parts are (x in mm, lead)."""
-    starts = [0]
+    """A chain cut where its leads begin: parts are (x in mm, lead).
+
+    A name may stand a few samples off: the largest step nearby is the edge.
+    """
+    starts, near = [0], 4
     for x_mm, _ in parts[1:]:
-        starts.append(int(np.searchsorted(xy[:, 0], x_mm)))
+        start = int(np.searchsorted(xy[:, 0], x_mm))
+        steps = np.abs(np.diff(xy[start - near : start + near, 1]))
+        if len(steps) and steps.max() > 3 * np.median(steps):
+            start += int(steps.argmax()) + 1 - near
+        starts.append(start)
     stops = [*starts[1:], len(xy)]
     return [
         Trace(xy[start:stop], lead)
