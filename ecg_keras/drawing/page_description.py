@@ -21,12 +21,13 @@ from ecg_keras.page.printed_layout import PrintedLayout
 CAPTURES = (("file", 0.17), ("scan", 0.3), ("copy", 0.1), ("photo", 0.34),
             ("screen", 0.09))  # fmt: skip
 # px per mm of strangers' pages: median 6.6, quartiles 4.7 and 7.9, 2.6 to 18.9.
-MEDIAN_PX_PER_MM = 6.4
+MEDIAN_PX_PER_MM = 7.0
 SPREAD_PX_PER_MM = 0.45  # of the logarithm
 PX_PER_MM_RANGE = (2.4, 24.0)
 # x and y scales differ by 1.5 to 13 % on 8 of 39 of them.
 STRETCHED_SHARE = 0.2
 MAX_STRETCH = 0.15
+PART_SHARE = 0.4  # of pages of more px than that
 _BUDGETS_PX = (2e6, 4e6, 8e6)
 
 
@@ -341,14 +342,19 @@ def _jpeg_quality(capture, rng):
 def _pose(capture, content, sheet, strength, max_px, rng):
     """Where the page lies in its picture."""
     window = _window(capture, content, sheet, rng)
-    width_mm, height_mm = window[2] - window[0], window[3] - window[1]
     stretch = 1.0
     if rng.random() < STRETCHED_SHARE and capture != "photo":
         stretch = np.exp(rng.uniform(-1, 1) * np.log(1 + MAX_STRETCH))
     scale = np.exp(rng.normal(np.log(MEDIAN_PX_PER_MM), SPREAD_PX_PER_MM))
     scale = np.clip(scale, *PX_PER_MM_RANGE)
     budget = max_px or _BUDGETS_PX[rng.choice(3, p=(0.65, 0.25, 0.1))]
-    scale = min(scale, np.sqrt(budget / (width_mm * height_mm)))
+    fitting = np.sqrt(budget / _area(window))
+    if scale > 1.2 * fitting and rng.random() < PART_SHARE:
+        # Finer than a whole page can be: a part of it fills the picture.
+        window = _part(window, max(fitting / scale, 0.4), rng)
+        fitting = np.sqrt(budget / _area(window))
+    scale = min(scale, fitting)
+    width_mm, height_mm = window[2] - window[0], window[3] - window[1]
     scales = scale * np.array([np.sqrt(stretch), 1 / np.sqrt(stretch)])
     size = (
         max(64, round(height_mm * scales[1])),
@@ -378,6 +384,18 @@ def _pose(capture, content, sheet, strength, max_px, rng):
         more["feed_axis"] = axis = int(rng.integers(2))
         more["feed_px"] = _feed(size[1 - axis], scales[axis], strength, rng)
     return Pose(size, to_px, **more)
+
+
+def _area(bounds):
+    return (bounds[2] - bounds[0]) * (bounds[3] - bounds[1])
+
+
+def _part(bounds, share, rng):
+    """A part of some bounds, that share of their width and height."""
+    low, high = np.array(bounds[:2]), np.array(bounds[2:])
+    size = share * (high - low)
+    start = low + rng.uniform(0, 1, 2) * (high - low - size)
+    return tuple(float(v) for v in (*start, *(start + size)))
 
 
 def _window(capture, content, sheet, rng):
