@@ -16,6 +16,8 @@ PRESETS = {
 READER = "reader"
 READER_MODELS = ("tracer", "photo_tracer")
 DEFAULT_MODEL = READER
+# Reads pages of any layout; of one page at a time, see `page_reader`.
+PAGE_READER = "page_reader"
 
 
 def is_packaged(name):

@@ -19,7 +19,7 @@ ORDER = (
     "page",
     "documents drawing models registration",
     "packaged",
-    "datasets predictor",
+    "datasets predictor page_reader",
     "data",
     "training commands exporting",
     "__init__ __main__",

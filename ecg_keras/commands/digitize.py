@@ -32,7 +32,7 @@ from ecg_keras.ecg.signal_files import (
 )
 from ecg_keras.errors import InputError, UsageError, is_disk_full
 from ecg_keras.files import check_output_dir, replacing, write_json
-from ecg_keras.packaged import DEFAULT_MODEL, NO_LAYOUT
+from ecg_keras.packaged import DEFAULT_MODEL, NO_LAYOUT, PAGE_READER
 from ecg_keras.settings import positional, setting
 from ecg_keras.user_cache import keep_compiled_programs
 from ecg_keras.version import __version__
@@ -78,9 +78,18 @@ class DigitizeConfig:
     model: tuple[str, ...] = setting(
         (DEFAULT_MODEL,),
         "reader (the tracer; the photo tracer for what it refuses), tracer or "
-        "photo_tracer, which come with the package; a run, an export or a "
-        ".keras file; several are averaged",
+        "photo_tracer, which come with the package; page_reader for pages of "
+        "any layout; a run, an export or a .keras file; several are averaged",
         metavar="M",
+    )
+    layout: str | None = setting(
+        None, "layout of all pages, such as 3x4+1; page_reader finds it itself"
+    )
+    speed: float | None = setting(
+        None, "paper speed in mm/s; page_reader takes it from the pulses"
+    )
+    gain: float | None = setting(
+        None, "gain in mm/mV; page_reader takes it from the pulses"
     )
     output_dir: str | None = setting(None, "folder for the files")
     rate_hz: int = setting(RATE_HZ, "samples a second of the tables")
@@ -253,6 +262,8 @@ class _Reader:
 
     def _read(self, images):
         """`DigitizedEcg` of images of one record."""
+        if self.config.model == (PAGE_READER,):
+            return self._read_page(images)
         reading = self.predictor.read(images)
         kept = np.flatnonzero(~reading.refused)
         quality, reasons = GOOD, ()
@@ -286,6 +297,15 @@ class _Reader:
             reasons=reasons,
             read_by=str(reading.read_by[kept[0]]),
         )
+
+    def _read_page(self, images):
+        """`DigitizedEcg` of one page of any layout."""
+        (image,) = images
+        digitized = self.predictor.read(image).digitized
+        forced = self.config.force and digitized.signals_mv.shape[1]
+        if digitized.quality == REFUSED and forced:
+            digitized = dataclasses.replace(digitized, quality=DOUBTFUL)
+        return digitized
 
     def _known(self, page):
         """`Result` of a page whose files are there already, or None.
@@ -337,6 +357,9 @@ class _Reader:
             "picture": config.picture,
             "whole_page": config.whole_page,
             "average_images": config.average_images,
+            "layout": config.layout,
+            "speed": config.speed,
+            "gain": config.gain,
         }
 
     def _targets(self, stem):
@@ -479,6 +502,17 @@ def _check(config):
         )
     if not config.model:
         raise UsageError("no model was given: --model")
+    reads_any = config.model == (PAGE_READER,)
+    if reads_any and config.average_images:
+        raise UsageError(
+            f"--average-images: the model {PAGE_READER} reads page by page"
+        )
+    for flag in ("layout", "speed", "gain"):
+        if getattr(config, flag) is not None and not reads_any:
+            raise UsageError(
+                f"--{flag} is for --model {PAGE_READER}. Received: --model "
+                f"{' '.join(config.model)}"
+            )
     for name, package in (("wfdb", "wfdb"), ("dicom", "pydicom")):
         if name in config.format and not importlib.util.find_spec(package):
             raise UsageError(

@@ -8,6 +8,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from ecg_keras.commands.evaluate_pages import (
+    MISREAD_DB,
+    page_files,
+    score_pages,
+    tables_of,
+)
 from ecg_keras.ecg.leads import LEADS, N_LEADS, N_SAMPLES
 from ecg_keras.ecg.metrics import RATIO_CAP, capped_ratio, lead_powers, score_db
 from ecg_keras.ecg.records import (
@@ -19,7 +25,7 @@ from ecg_keras.ecg.records import (
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.errors import InputError
 from ecg_keras.files import write_csv
-from ecg_keras.packaged import DEFAULT_MODEL
+from ecg_keras.packaged import DEFAULT_MODEL, PAGE_READER
 from ecg_keras.settings import setting
 from ecg_keras.user_cache import keep_compiled_programs
 
@@ -41,7 +47,10 @@ class EvaluateConfig:
         metavar="M",
     )
     data_dir: str | None = setting(
-        None, "folder in the competition's layout (default: as train.py)"
+        None,
+        "folder in the competition's layout (default: as train.py); with "
+        "--model page_reader also pages of any layout, each with a csv of its "
+        "name",
     )
     images: tuple[str, ...] = setting(("all",), "image types", metavar="TYPE")
     split: str = setting(
@@ -80,6 +89,8 @@ def evaluate(config):
     data_dir = find_data_dir(config.data_dir)
     if data_dir is None:
         raise InputError("no data: give --data-dir or ECG_KERAS_DATA")
+    if config.model == (PAGE_READER,):
+        return _evaluate_pages(data_dir, config)
     bad = {}
     on_bad = bad.__setitem__ if config.skip_bad_records else None
     records = _chosen(read_records(data_dir, config.images, on_bad), config)
@@ -123,6 +134,29 @@ class _Page:
     kind: str
     refused: bool
     powers: dict
+
+
+def _evaluate_pages(folder, config):
+    """Print and return how pages of any layout were read."""
+    if not page_files(folder):
+        raise InputError(
+            f"{folder}: the model {PAGE_READER} is scored on pictures with a "
+            "csv of the same name beside them; there is none"
+        )
+    keep_compiled_programs()
+    from ecg_keras.page_reader import load_page_reader
+
+    scores = score_pages(folder, load_page_reader(), config.cap)
+    pages, table = tables_of(scores)
+    print(pages.to_string(float_format="%.2f"))
+    print(table.to_string(float_format="%.2f"))
+    print(
+        f"shares of the pages; misread: accepted under {MISREAD_DB:g} dB. dB: "
+        "a refused page counts as zeros"
+    )
+    if config.output:
+        write_csv(pages, config.output, index=True)
+    return table
 
 
 def _chosen(records, config):

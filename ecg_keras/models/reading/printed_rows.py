@@ -9,11 +9,12 @@ a mm means changes.
 """
 
 import dataclasses
+import functools
 import math
 
 import cv2
+import keras
 import numpy as np
-from keras import ops
 
 from ecg_keras.ecg.leads import RATE_HZ
 from ecg_keras.ecg.resampling import resample
@@ -26,6 +27,7 @@ from ecg_keras.page.paper import GAIN_MM_PER_MV, PAPER_SPEED_MM_PER_S
 from ecg_keras.page.row_images import (
     COLUMN_S,
     MARGIN_COLUMNS,
+    N_BINS,
     SAMPLES_PER_COLUMN,
     STRIP_HEIGHT,
     pixels_mv,
@@ -37,7 +39,7 @@ MARGIN_MM = MARGIN_COLUMNS * COLUMN_MM
 # Rows are filled up to a multiple of so many columns, and leads to a multiple
 # of so many samples: few shapes, as some backends compile for each.
 COLUMNS_UNIT = 320
-SAMPLES_UNIT = 625
+SAMPLES_UNIT = 1250
 # Finer pictures are made smaller first: the network saw pages of 7.9 px a mm.
 MAX_PX_PER_MM = 12.0
 
@@ -71,9 +73,9 @@ def row_image(image, paper_map, row):
         row: a `printed_layout.Row`.
 
     Returns:
-        (STRIP_HEIGHT, n, 3) uint8, black beyond the picture; n is a multiple of
-        `COLUMNS_UNIT`. Sample k of the 500 Hz grid at 25 mm/s is at
-        x_start_mm - MARGIN_MM + k x SAMPLE_MM.
+        (STRIP_HEIGHT, n, 3) uint8, n a multiple of `COLUMNS_UNIT`; beyond the
+        picture the median of its colours. Sample k of the 500 Hz grid at
+        25 mm/s is at x_start_mm - MARGIN_MM + k x SAMPLE_MM.
     """
     width_mm = row.x_end_mm - row.x_start_mm + 2 * MARGIN_MM
     n_columns = math.ceil(width_mm / COLUMN_MM / COLUMNS_UNIT) * COLUMNS_UNIT
@@ -81,7 +83,12 @@ def row_image(image, paper_map, row):
     x_mm = row.x_start_mm - MARGIN_MM + COLUMN_MM * np.arange(n_columns)
     x_mm = x_mm + (COLUMN_MM - SAMPLE_MM) / 2
     y_mm = row.zero_y_mm - pixels_mv(np.arange(STRIP_HEIGHT)) * GAIN_MM_PER_MV
-    return paper_map.sampled(image, x_mm, y_mm)
+    # Beyond the picture there is bare paper: black would look like a trace.
+    paper = np.median(image[::7, ::7].reshape(-1, 3), axis=0)
+    return paper_map.sampled(
+        image, x_mm, y_mm, borderMode=cv2.BORDER_CONSTANT,
+        borderValue=tuple(float(shade) for shade in paper),
+    )  # fmt: skip
 
 
 def not_finer_than(image, paper_map, px_per_mm=MAX_PX_PER_MM):
@@ -98,10 +105,118 @@ def not_finer_than(image, paper_map, px_per_mm=MAX_PX_PER_MM):
     )
 
 
-def read_printed_rows(
-    image, paper_map, layout, row_network, window_bins=WINDOW_BINS,
-    smoothness=SMOOTHNESS,
-):  # fmt: skip
+@dataclasses.dataclass(frozen=True, eq=False)
+class RowLogits:
+    """What the row network says of a row.
+
+    Attributes:
+        zero_y_mm: y of the line about which the row was sampled.
+        x_first_mm: x of the first sample; they follow every `SAMPLE_MM`.
+        logits: (bins, n).
+    """
+
+    zero_y_mm: float
+    x_first_mm: float
+    logits: np.ndarray
+
+    def between(self, x_start_mm, x_end_mm):
+        """Logits of the samples from an x on, to another; two at least."""
+        first = round((x_start_mm - self.x_first_mm) / SAMPLE_MM)
+        n_samples = max(round((x_end_mm - x_start_mm) / SAMPLE_MM), 2)
+        last = self.logits.shape[1]
+        # Columns beyond the sampled ones are as the outermost.
+        columns = np.arange(first, first + n_samples).clip(0, last - 1)
+        return self.logits[:, columns]
+
+
+def row_logits(image, paper_map, row, row_network):
+    """What the row network says of a row: `RowLogits`.
+
+    Args:
+        image, paper_map: see `not_finer_than`.
+        row: a `printed_layout.Row`.
+        row_network: see `row_network.build_row_network`.
+    """
+    strip = row_image(image, paper_map, row)
+    logits = row_network.predict_on_batch(strip[None])
+    return RowLogits(
+        row.zero_y_mm, row.x_start_mm - MARGIN_MM, np.asarray(logits)[0]
+    )
+
+
+@keras.saving.register_keras_serializable(package="ecg_keras")
+class LikelyPath(keras.layers.Layer):
+    """Logits (B, bins, n) to mV and deviations along the Viterbi path."""
+
+    def call(self, logits):
+        return soft_argmax(logits, WINDOW_BINS, SMOOTHNESS)
+
+    def compute_output_shape(self, input_shape):
+        batch, _, n_samples = input_shape
+        return (batch, n_samples), (batch, n_samples)
+
+
+@functools.cache
+def _decoder():
+    """A model, so that each backend compiles it: alone, its steps are slow."""
+    logits = keras.Input((N_BINS, None), name="logits")
+    return keras.Model(logits, LikelyPath(dtype="float32")(logits))
+
+
+def likely_path(logits):
+    """Heights in mm along the Viterbi path, and their deviations.
+
+    Args:
+        logits: (bins, n).
+
+    Returns:
+        (height_mm, std_mm), each (n,).
+    """
+    n_samples = logits.shape[1]
+    length = math.ceil(n_samples / SAMPLES_UNIT) * SAMPLES_UNIT
+    # The path goes straight on where nothing changes.
+    filled = np.pad(
+        logits.astype(np.float32), ((0, 0), (0, length - n_samples)), "edge"
+    )
+    return tuple(
+        np.asarray(values)[0, :n_samples] * GAIN_MM_PER_MV
+        for values in _decoder().predict_on_batch(filled[None])
+    )
+
+
+def read_segments(layout, rows):
+    """Read all leads of a page whose rows the network has seen.
+
+    Args:
+        layout: `PrintedLayout` of the page.
+        rows: `RowLogits` of each of its rows.
+
+    Returns:
+        list of `LeadReading`, row by row, from left to right. Heights count
+        from the layout's zero lines.
+    """
+    readings = []
+    for index, (row, seen) in enumerate(zip(layout.rows, rows, strict=True)):
+        for segment in row.segments:
+            height_mm, std_mm = likely_path(
+                seen.between(segment.x_start_mm, segment.x_end_mm)
+            )
+            height_mm = height_mm + (row.zero_y_mm - seen.zero_y_mm)
+            signal, std = (
+                _at_500_hz(
+                    values / row.gain_mm_per_mv,
+                    segment,
+                    layout.speed_mm_per_s,
+                )
+                for values in (height_mm, std_mm)
+            )
+            readings.append(
+                LeadReading(segment, index, signal, abs(std), height_mm)
+            )
+    return readings
+
+
+def read_printed_rows(image, paper_map, layout, row_network):
     """Read all leads of a page.
 
     Args:
@@ -109,64 +224,15 @@ def read_printed_rows(
         paper_map: `PaperMap` of the picture.
         layout: `PrintedLayout` of the page.
         row_network: see `row_network.build_row_network`.
-        window_bins, smoothness: see `decoding.soft_argmax`.
 
     Returns:
         list of `LeadReading`, row by row, from left to right.
     """
     image, paper_map = not_finer_than(image, paper_map)
-    parts = []
-    for index, row in enumerate(layout.rows):
-        strip = row_image(image, paper_map, row)
-        # One by one: a batch of twelve rows would take gigabytes.
-        logits = row_network(strip[None].astype(np.float32), training=False)
-        logits = ops.convert_to_numpy(logits)[0]
-        for segment in row.segments:
-            first_mm = segment.x_start_mm - row.x_start_mm + MARGIN_MM
-            first = round(first_mm / SAMPLE_MM)
-            n_samples = max(round(segment.width_mm / SAMPLE_MM), 2)
-            parts.append((index, segment, logits[:, first : first + n_samples]))
-    heights = _along_likely_paths(
-        [logits for _, _, logits in parts], window_bins, smoothness
-    )
-    readings = []
-    for (index, segment, _), (height_mm, std_mm) in zip(
-        parts, heights, strict=True
-    ):
-        gain = layout.rows[index].gain_mm_per_mv
-        signal, std = (
-            _at_500_hz(values / gain, segment, layout.speed_mm_per_s)
-            for values in (height_mm, std_mm)
-        )
-        readings.append(
-            LeadReading(segment, index, signal, abs(std), height_mm)
-        )
-    return readings
-
-
-def _along_likely_paths(parts, window_bins, smoothness):
-    """(height, deviation) in mm, each (n,), of logits (bins, n) of leads."""
-    by_length = {}
-    for index, logits in enumerate(parts):
-        length = math.ceil(logits.shape[1] / SAMPLES_UNIT) * SAMPLES_UNIT
-        by_length.setdefault(length, []).append(index)
-    found = [None] * len(parts)
-    for length, members in by_length.items():
-        for index in members:
-            logits = parts[index]
-            n_samples = logits.shape[1]
-            # The path goes straight on where nothing changes.
-            filled = np.pad(
-                logits, ((0, 0), (0, length - n_samples)), mode="edge"
-            )
-            mean, std = soft_argmax(
-                ops.convert_to_tensor(filled[None]), window_bins, smoothness
-            )
-            found[index] = tuple(
-                ops.convert_to_numpy(values)[0, :n_samples] * GAIN_MM_PER_MV
-                for values in (mean, std)
-            )
-    return found
+    rows = [
+        row_logits(image, paper_map, row, row_network) for row in layout.rows
+    ]
+    return read_segments(layout, rows)
 
 
 def _at_500_hz(values, segment, speed_mm_per_s):

@@ -1,0 +1,196 @@
+"""Checks of what was read on a page that need no truth.
+
+Limb leads against Einthoven's and Goldberger's relations, prints of one lead
+against each other, traces against the print on the page, pulses against the
+gain: each says how much is wrong, and in words.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from ecg_keras.ecg.leads import RATE_HZ
+from ecg_keras.models.layout.find import PER_MM, aligned
+from ecg_keras.models.layout.pulses import FAINT_SHARE
+from ecg_keras.models.layout.relations import disagreement, redundancy
+from ecg_keras.models.layout.straight_page import PX_PER_MM
+from ecg_keras.models.reading.printed_rows import SAMPLE_MM
+
+# Share of the power of leads that does not fit their relations.
+DOUBTFUL_DISAGREEMENT, WRONG_DISAGREEMENT = 0.2, 0.6
+DOUBTFUL_PRINTS = 0.1
+# Share of the traces' samples that lie on print.
+DOUBTFUL_ON_PRINT, WRONG_ON_PRINT = 0.85, 0.6
+FOLLOWED_ON_PRINT = 0.95
+# A trace lies on print that is this near.
+NEAR_MM = 0.75
+# Another kind of page that fits nearly as well.
+CLOSE_SCORE = 1.0
+LIMB = "limb leads"
+USUAL_STRIPS = ("II", "V1", "V5", "III", "V6")
+# The gain that pulses tell and the one that is used.
+GAIN_OFF = 0.12
+
+
+@dataclasses.dataclass(frozen=True)
+class Checks:
+    """What is wrong with a reading.
+
+    Attributes:
+        doubts, faults: tuples of str, reasons to doubt it and to refuse it.
+        numbers: dict of what was measured.
+    """
+
+    doubts: tuple
+    faults: tuple
+    numbers: dict
+
+
+def check(page, layout, readings, candidates, pulses):
+    """Check what was read.
+
+    Args:
+        page: `straight_page.StraightPage`.
+        layout: the `PrintedLayout` that was read.
+        readings: its `printed_rows.LeadReading`s.
+        candidates: list of `find.Candidate`, the one that was read first.
+        pulses: list of `pulses.FoundPulse`.
+
+    Returns:
+        `Checks`.
+    """
+    doubts, faults, numbers = [], [], {}
+    on_print = float(
+        np.mean([_on_print(page, layout, reading) for reading in readings])
+    )
+    numbers["on_print"] = round(on_print, 3)
+    for word, value in _disagreements(layout, readings).items():
+        numbers[word] = round(value, 3)
+        text = f"{word} do not agree: {value:.0%} of their power differs"
+        # Where pulses were found and all traces lie on print, it may be the
+        # page: a drawing, or electrodes confused. A strip may be of other
+        # seconds.
+        followed = pulses and on_print > FOLLOWED_ON_PRINT
+        if value > WRONG_DISAGREEMENT and word == LIMB and not followed:
+            faults.append(text)
+        elif value > (
+            DOUBTFUL_DISAGREEMENT if word == LIMB else DOUBTFUL_PRINTS
+        ):
+            doubts.append(text)
+    if on_print < DOUBTFUL_ON_PRINT:
+        text = f"only {on_print:.0%} of the traces read lie on print"
+        (faults if on_print < WRONG_ON_PRINT else doubts).append(text)
+    told = [k for k in numbers if k.startswith(("limb", "prints"))]
+    if not told:
+        doubts.append("nothing on the page tells which leads it shows")
+    best = candidates[0]
+    for other in candidates[1:]:
+        close = other.score > best.score - CLOSE_SCORE
+        if close and other.rows != best.rows:
+            doubts.append(
+                f"the page could also be {other.kind.name}: "
+                + " / ".join(" ".join(row) for row in other.rows)
+            )
+            break
+    if best.n_left_out:
+        doubts.append(
+            f"{best.n_left_out} more rows of traces are not part of a "
+            f"{best.kind.name} page"
+        )
+    if best.strip_margin < CLOSE_SCORE:
+        doubts.append("which leads the rhythm strips show is not sure")
+    rare = [lead for lead in best.strips if lead not in USUAL_STRIPS]
+    if rare:
+        doubts.append(f"rhythm strips of {', '.join(rare)} are rare")
+    if pulses:
+        height = float(np.median([pulse.height_mm for pulse in pulses]))
+        gain = layout.rows[0].gain_mm_per_mv
+        numbers["pulse_mm"] = round(height, 2)
+        if abs(height / gain - 1) > GAIN_OFF:
+            doubts.append(
+                f"calibration pulses are {height:.1f} mm high, at a gain of "
+                f"{gain:g} mm/mV"
+            )
+    return Checks(tuple(doubts), tuple(faults), numbers)
+
+
+def _disagreements(layout, readings):
+    """The worst disagreement of limb leads, and of prints of one lead."""
+    worst = {}
+    for together in _same_time(layout, readings):
+        leads = [reading.segment.lead for reading, _, _ in together]
+        own = [lead.lstrip("-") for lead in leads]
+        every = max(round(RATE_HZ / layout.speed_mm_per_s / PER_MM), 1)
+        heights = aligned(_heights(together)[:, ::every])
+        if heights.shape[1] < 20:
+            continue
+        limb = [k for k, lead in enumerate(own) if lead in _LIMB]
+        groups = {LIMB: limb}
+        for lead in set(own):
+            same = [k for k, other in enumerate(own) if other == lead]
+            if len(same) > 1:
+                groups[f"prints of {lead}"] = same
+        for word, members in groups.items():
+            names = [leads[k] for k in members]
+            if len(names) < 2 or not redundancy(names):
+                continue
+            share, weight = disagreement(names, heights[members])
+            worst[word] = max(worst.get(word, 0.0), share * weight)
+    return worst
+
+
+_LIMB = {"I", "II", "III", "aVR", "aVL", "aVF"}
+
+
+def _same_time(layout, readings):
+    """Groups of (reading, from, to) in s that show the same seconds."""
+    speed = layout.speed_mm_per_s
+    spans = [
+        (
+            reading,
+            reading.segment.time_start_s,
+            reading.segment.time_start_s + reading.segment.width_mm / speed,
+        )
+        for reading in readings
+    ]
+    usual = np.median([stop - start for _, start, stop in spans])
+    # Not those of strips: they are of other seconds as well.
+    columns = [
+        (start, stop) for _, start, stop in spans if stop - start <= 1.1 * usual
+    ]
+    for start, stop in sorted(set(columns)):
+        yield [
+            (reading, start - first, stop - first)
+            for reading, first, last in spans
+            if first <= start + 0.02 and last >= stop - 0.1
+        ]
+
+
+def _heights(together):
+    """(n, T) mV of readings in the same seconds, at 500 Hz."""
+    parts = [
+        reading.signal_mv[round(start * 500) : round(stop * 500)]
+        for reading, start, stop in together
+    ]
+    n_samples = min(len(part) for part in parts)
+    # As mm at 10 mm/mV, in which `relations` counts what is flat.
+    return np.stack([10 * part[:n_samples] for part in parts])[:, 10:-10]
+
+
+def _on_print(page, layout, reading):
+    """Share of a reading's samples that lie on print, edges left out."""
+    height = reading.height_mm
+    x_mm = reading.segment.x_start_mm + SAMPLE_MM * np.arange(len(height))
+    y_mm = layout.rows[reading.row].zero_y_mm - height
+    columns = np.round(page.column(x_mm)).astype(int)
+    rows = np.round(page.row(y_mm)).astype(int)
+    reach = round(NEAR_MM * PX_PER_MM)
+    n_rows, n_columns = page.ink.shape
+    is_print = page.ink > FAINT_SHARE
+    seen = np.zeros(len(height), bool)
+    inside = (columns >= 0) & (columns < n_columns)
+    for down in range(-reach, reach + 1):
+        at = (rows + down).clip(0, n_rows - 1)
+        seen |= is_print[at, columns.clip(0, n_columns - 1)]
+    seen = seen[inside][40:-40]
+    return float(seen.mean()) if len(seen) else 0.0

@@ -1,0 +1,412 @@
+"""What is printed where on a page: rows, ends, pulses, and which leads.
+
+picture, PaperMap -> straightened page without its grid
+    -> rows and pulses
+    -> rows read as they are, each as if it were one lead
+    -> kinds of pages that have as many rows, with their columns where
+       their leads agree best (`relations`)
+    -> `PrintedLayout`
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from ecg_keras.models.layout.known_layouts import ANY, KNOWN
+from ecg_keras.models.layout.relations import evidence
+from ecg_keras.page.printed_layout import Pulse, evenly_printed
+
+# Rows are compared at so many places a mm.
+PER_MM = 4
+# Long columns are compared piece by piece, of about so many mm.
+PIECE_MM = 62.5
+LEAST_PIECE_MM = 10.0
+# A map may be so far off between rows; rows are moved if that fits better by
+# this factor.
+MOST_OFF_MM = 2.0
+SURER = 1.03
+# Print goes so far beyond the middle of a line.
+LINE_MM = 0.25
+# Edges of columns are left out of comparisons, in mm.
+EDGE_MM = 1.5
+# Widths of columns that devices print, in mm; 62.5 is 2.5 s at 25 mm/s.
+USUAL_COLUMNS_MM = (62.5, 125.0, 50.0, 83.333, 250.0)
+USUAL_ROW_MM = 250.0
+# Traces begin so far after a pulse's falling edge at the most, mm.
+FOOT_MM = 7.5
+UNUSUAL_WIDTH = 1.0
+# A row that a kind leaves out: one as long as the others, and one that is not,
+# such as a line of letters or a frame.
+ROW_LEFT_OUT, OTHER_LEFT_OUT = 4.0, 0.5
+AS_LONG_MM = 8.0
+# A strip is so alike some lead by chance, in the units of evidence.
+BY_CHANCE = 0.8
+# A strip misread in places is not less like its lead than this.
+LEAST_TOLD = -0.5
+# A strip may be any lead; the first few are common.
+STRIP_LEADS = {
+    "II": 0.7, "V1": 0.6, "V5": 0.4, "III": -0.8, "V6": -0.8, "I": -1.6,
+    "aVF": -1.6, "V2": -1.6, "V3": -1.6, "V4": -1.6, "aVR": -1.6, "aVL": -1.6,
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Candidate:
+    """A kind of page, as its rows and columns may lie on this one.
+
+    Attributes:
+        kind: `known_layouts.KnownLayout`.
+        first_row: of the page's rows the one that is the kind's first.
+        x_start_mm, column_mm, x_end_mm: where the first column begins, how
+            wide columns are, and where rows end.
+        strips: leads of the rows that may be any.
+        simultaneous: True, False, or None where it is not known.
+        score: how well all agrees, see `_score`.
+        agreement: the part of it that leads' relations give.
+        strip_margin: how much better the strips' leads fit than the next best.
+        n_left_out: rows as long as the others that are no part of it.
+    """
+
+    kind: object
+    first_row: int
+    x_start_mm: float
+    column_mm: float
+    x_end_mm: float
+    strips: tuple
+    simultaneous: bool | None
+    score: float
+    agreement: float
+    strip_margin: float = np.inf
+    n_left_out: int = 0
+
+    @property
+    def rows(self):
+        """Names of the leads of each row."""
+        strips = iter(self.strips)
+        return tuple(
+            (next(strips),) if leads == (ANY,) else leads
+            for leads in self.kind.rows
+        )
+
+
+def candidates(rows, ends, kinds=KNOWN):
+    """All kinds of pages that rows may be, the likeliest first.
+
+    Args:
+        rows: list of `row_heights.RowHeights`.
+        ends: (x_start_mm, x_end_mm, is_cut) of the traces.
+        kinds: `KnownLayout`s to try.
+
+    Returns:
+        list of `Candidate`.
+    """
+    found = []
+    windows = functools.cache(functools.partial(_heights, rows))
+    for kind in kinds:
+        for first in range(max(len(rows) - len(kind.rows) + 1, 0)):
+            left_out = [*rows[:first], *rows[first + len(kind.rows) :]]
+            best = max(
+                (
+                    _candidate(kind, first, windows, x_start, width, ends)
+                    for x_start, width in _columns(kind, ends)
+                ),
+                key=lambda candidate: candidate.score,
+            )
+            n_long, n_other = _left_out(left_out, rows)
+            cost = ROW_LEFT_OUT * n_long + OTHER_LEFT_OUT * n_other
+            found.append(
+                dataclasses.replace(
+                    best, score=best.score - cost, n_left_out=n_long
+                )
+            )
+    return sorted(found, key=lambda candidate: -candidate.score)
+
+
+def _left_out(left_out, rows):
+    """How many of some rows are as long as most, and how many are not."""
+    start = _usual([row.x_start_mm for row in rows])
+    end = _usual([row.x_end_mm for row in rows])
+    as_long = [
+        abs(row.x_start_mm - start) < AS_LONG_MM
+        and abs(row.x_end_mm - end) < AS_LONG_MM
+        for row in left_out
+    ]
+    return sum(as_long), len(left_out) - sum(as_long)
+
+
+def _columns(kind, ends):
+    """(x_start_mm, column_mm) to try."""
+    x_start, x_end, _ = ends
+    if kind.n_columns == 1:
+        return [(x_start, x_end - x_start)]
+    by_ends = (x_end - x_start) / kind.n_columns
+    widths = [by_ends]
+    widths += [
+        width
+        for width in USUAL_COLUMNS_MM
+        if x_start + (kind.n_columns - 0.75) * width < x_end
+    ]
+    return [
+        (x_start + shift, width)
+        for width in widths
+        for shift in (-3.0, -1.5, 0.0, 1.5, 3.0)
+    ]
+
+
+def _candidate(kind, first, windows_of, x_start, width, ends):
+    """A kind with its columns at one place, scored."""
+    x_end = ends[1]
+    windows = []
+    agreement = 0.0
+    n_strips = sum(row == (ANY,) for row in kind.rows)
+    for_strips = [{lead: [] for lead in STRIP_LEADS} for _ in range(n_strips)]
+    for column in range(kind.n_columns):
+        left = x_start + column * width + EDGE_MM
+        right = min(x_start + (column + 1) * width, x_end) - EDGE_MM
+        if right - left < LEAST_PIECE_MM:
+            continue
+        heights = windows_of(left, right)[first : first + len(kind.rows)]
+        full = [
+            index
+            for index, row in enumerate(kind.rows)
+            if len(row) > column and row != (ANY,)
+        ]
+        leads = [kind.rows[index][column] for index in full]
+        strips = [k for k, row in enumerate(kind.rows) if row == (ANY,)]
+        windows.append((leads, heights[full]))
+        n_pieces = max(round((right - left) / PIECE_MM), 1)
+        for piece in np.array_split(heights, n_pieces, axis=1):
+            agreement += evidence(leads, piece[full])
+            for place, index in enumerate(strips):
+                for lead, told in for_strips[place].items():
+                    more = _strip_evidence(
+                        lead, piece[index], leads, piece[full]
+                    )
+                    if more is not None:
+                        told.append(max(more, LEAST_TOLD))
+    chosen, margin = [], np.inf
+    for told in for_strips:
+        # A lead that is like another fits in some columns, not in all.
+        score = {
+            lead: prior
+            + 2 * ((np.mean(told[lead]) if told[lead] else 0.0) - BY_CHANCE)
+            for lead, prior in STRIP_LEADS.items()
+        }
+        best, second = sorted(score.values())[-1:-3:-1]
+        margin = min(margin, best - second)
+        chosen.append(max(score, key=score.get))
+        agreement += score[chosen[-1]] - STRIP_LEADS[chosen[-1]]
+    chosen = tuple(chosen)
+    simultaneous = _simultaneous(kind, windows)
+    score = kind.prior + agreement
+    score -= UNUSUAL_WIDTH * _unusual(width, kind.n_columns)
+    off = x_start + kind.n_columns * width - x_end
+    if off > 0 and ends[2]:
+        off = 0.0
+    score -= 0.1 * min(abs(off), 20.0) + 0.05 * abs(x_start - ends[0])
+    return Candidate(
+        kind, first, x_start, width, x_end, chosen, simultaneous, score,
+        agreement, margin,
+    )  # fmt: skip
+
+
+def _heights(rows, left_mm, right_mm):
+    """(rows, n) heights of rows between two x, beats below each other."""
+    x = np.arange(left_mm, right_mm, 1 / PER_MM)
+    return aligned(np.stack([row.at(x) for row in rows]))
+
+
+def aligned(heights):
+    """Rows moved along x to where their steep parts stand below each other.
+
+    Beats are at one time in all leads, but a page's map may be off by a mm
+    between rows.
+
+    Args:
+        heights: (rows, n), `PER_MM` a mm.
+
+    Returns:
+        The same shape; rows moved by no more than `MOST_OFF_MM`.
+    """
+    most = round(MOST_OFF_MM * PER_MM)
+    n = heights.shape[1]
+    if n <= 4 * most:
+        return heights
+    steep = np.abs(np.gradient(heights, axis=1))
+    steep = np.minimum(steep, 4 * steep.mean(axis=1, keepdims=True) + 1e-6)
+    box = np.ones(PER_MM) / PER_MM
+    steep = np.stack([np.convolve(row, box, "same") for row in steep])
+    steep /= np.linalg.norm(steep, axis=1, keepdims=True)
+    moved = heights.copy()
+    for k in range(len(heights)):
+        others = steep.sum(axis=0) - steep[k]
+        inside = others[most : n - most]
+        alike = [
+            inside @ steep[k, most + lag : n - most + lag]
+            for lag in range(-most, most + 1)
+        ]
+        lag = int(np.argmax(alike)) - most
+        if alike[lag + most] > SURER * alike[most]:
+            moved[k] = np.roll(heights[k], -lag)
+    return moved
+
+
+def _unusual(width, n_columns):
+    """0 for widths that devices print to 1 for others."""
+    if n_columns == 1:
+        return 0.0
+    off = min(abs(width - usual) for usual in USUAL_COLUMNS_MM)
+    off = min(off, abs(width * n_columns - USUAL_ROW_MM) / n_columns)
+    return min(off / 2.0, 1.0)
+
+
+def _strip_evidence(lead, height, leads, heights):
+    """For or against a strip being a lead, beside a column's leads.
+
+    None where these have nothing to do with it.
+    """
+    own = [
+        k
+        for k, other in enumerate(leads)
+        if other.lstrip("-") == lead or {other.lstrip("-"), lead} <= _LIMB
+    ]
+    if not own:
+        return None
+    return evidence(
+        [lead, *(leads[k] for k in own)], np.stack([height, *heights[own]])
+    ) - evidence([leads[k] for k in own], heights[own])
+
+
+_LIMB = {"I", "II", "III", "aVR", "aVL", "aVF"}
+
+
+def _simultaneous(kind, windows):
+    """Whether columns show the same seconds: limb leads of two tell."""
+    limb = [
+        (leads, heights)
+        for leads, heights in windows
+        if all(lead.lstrip("-") in _LIMB for lead in leads) and leads
+    ]
+    if len(limb) < 2:
+        return None
+    (one, first), (two, second) = limb[:2]
+    n = min(first.shape[1], second.shape[1])
+    told = evidence([*one, *two], np.concatenate([first[:, :n], second[:, :n]]))
+    if told > 1.0:
+        return True
+    return False if told < -1.0 else None
+
+
+def trace_ends(rows, pulses, page):
+    """Where traces begin and end, without their pulses.
+
+    Args:
+        rows: list of `trace_rows.TraceRow`.
+        pulses: list of `pulses.FoundPulse`.
+        page: `straight_page.StraightPage`.
+
+    Returns:
+        (x_start_mm, x_end_mm, is_cut): is_cut where the picture ends with the
+        traces.
+    """
+    start = _usual([row.x_start_mm for row in rows]) + LINE_MM
+    end = _usual([row.x_end_mm for row in rows]) - LINE_MM
+    left = [pulse for pulse in pulses if pulse.side == "left"]
+    right = [pulse for pulse in pulses if pulse.side == "right"]
+    if right:
+        end = min(end, float(np.median([p.x_start_mm for p in right])))
+    if left:
+        start = float(np.median([p.x_end_mm for p in left]))
+    # Devices print 250 mm: what there is more is the pulse's foot, or a pulse
+    # too faint to be found.
+    over = end - start - USUAL_ROW_MM
+    if 0 < over < FOOT_MM:
+        if right:
+            end -= over
+        else:
+            start += over
+    shown = np.flatnonzero(page.inside.any(axis=0))
+    edge = page.x_mm(shown[-1]) if len(shown) else end
+    return start, end, bool(edge - end < 4.0)
+
+
+def _usual(values):
+    """The middle of the densest half."""
+    values = np.sort(np.asarray(values, float))
+    half = (len(values) + 1) // 2
+    widths = values[half - 1 :] - values[: len(values) - half + 1]
+    first = int(widths.argmin())
+    return float(np.median(values[first : first + half]))
+
+
+def gain_and_speed(pulses):
+    """(mm a mV, mm a s) as pulses tell them; None each where they do not."""
+    whole = [pulse for pulse in pulses if not pulse.is_half]
+    gain = speed = None
+    if pulses:
+        height = float(np.median([pulse.height_mm for pulse in pulses]))
+        gain = min(
+            (2.5, 5.0, 10.0, 20.0), key=lambda g: abs(np.log(g / height))
+        )
+    if whole:
+        width = float(np.median([pulse.width_mm for pulse in whole]))
+        if 3.8 < width < 6.5:
+            speed = 25.0
+        elif width >= 8.0:
+            speed = 50.0
+    return gain, speed
+
+
+def printed_layout(candidate, rows, pulses, speed_mm_per_s, gain_mm_per_mv):
+    """The `PrintedLayout` of a candidate.
+
+    Args:
+        candidate: a `Candidate`.
+        rows: all `row_heights.RowHeights` of the page.
+        pulses: list of `pulses.FoundPulse`.
+        speed_mm_per_s, gain_mm_per_mv: of the page.
+    """
+    kind = candidate.kind
+    taken = range(candidate.first_row, candidate.first_row + len(kind.rows))
+    width = candidate.column_mm
+    end = min(candidate.x_end_mm, candidate.x_start_mm + kind.n_columns * width)
+    if kind.n_columns == 1:
+        width = end - candidate.x_start_mm
+    layout = evenly_printed(
+        _named(candidate),
+        candidate.rows,
+        [rows[k].seen.zero_y_mm for k in taken],
+        candidate.x_start_mm,
+        width,
+        speed_mm_per_s,
+        gain_mm_per_mv,
+        candidate.simultaneous,
+        strip_end_mm=end,
+    )
+    return dataclasses.replace(
+        layout,
+        rows=tuple(_cut(row, end) for row in layout.rows),
+        pulses=tuple(
+            Pulse(p.x_start_mm, p.x_end_mm, p.foot_y_mm, p.height_mm)
+            for p in pulses
+        ),
+    )
+
+
+def _cut(row, end_mm):
+    """A row without what lies beyond the end of the traces."""
+    segments = tuple(
+        dataclasses.replace(segment, x_end_mm=min(segment.x_end_mm, end_mm))
+        for segment in row.segments
+        if segment.x_start_mm < end_mm - 2
+    )
+    return dataclasses.replace(row, segments=segments)
+
+
+def _named(candidate):
+    """The kind's name; strips other than one of lead II are said."""
+    strips = candidate.strips
+    if not strips or strips == ("II",):
+        return candidate.kind.name
+    return f"{candidate.kind.name} ({', '.join(strips)})"

@@ -1,0 +1,103 @@
+"""Which leads rows show, told by what leads have to do with each other.
+
+All limb leads follow from I and II (Einthoven, Goldberger), and two prints of
+one lead are alike. Leads that are shown at the same time are therefore less
+free than they are many: a kind of page says how, and its rows either agree or
+do not. No name has to be read for that.
+"""
+
+import functools
+
+import numpy as np
+
+from ecg_keras.ecg.leads import LIMB_FROM_I_II, LIMB_LEADS
+
+# Readings this small, in mm, tell nothing: (root of the mean square).
+FLAT_MM = 0.3
+# The share of the rows' power that disagrees, at which agreement ends.
+AGREES_BELOW = 0.35
+# The most that one window counts for, and against.
+MOST_FOR, MOST_AGAINST = 3.0, 2.0
+# Redundancies of one window that count.
+MOST_REDUNDANT = 2
+# The worst of samples are left out: spikes read on a neighbour.
+TRIMMED = 0.03
+
+
+def mixing_matrix(leads):
+    """What leads shown at the same time are made of.
+
+    Args:
+        leads: names; "-" before one that is printed turned over.
+
+    Returns:
+        (n, m): each lead of the m signals that they all follow from: I and II,
+        and each chest lead by itself.
+    """
+    columns = {}
+    rows = []
+    for name in leads:
+        sign = -1.0 if name.startswith("-") else 1.0
+        lead = name.lstrip("-")
+        if lead in LIMB_LEADS:
+            own = LIMB_FROM_I_II[LIMB_LEADS.index(lead)]
+            rows.append({"I": sign * own[0], "II": sign * own[1]})
+        else:
+            rows.append({lead: sign})
+        for source in rows[-1]:
+            columns.setdefault(source, len(columns))
+    matrix = np.zeros((len(leads), len(columns)))
+    for index, row in enumerate(rows):
+        for source, factor in row.items():
+            matrix[index, columns[source]] = factor
+    return matrix
+
+
+@functools.lru_cache(maxsize=4096)
+def _projection(leads):
+    """(n, n) onto what leads may be, and how many of them are redundant."""
+    matrix = mixing_matrix(leads)
+    onto = matrix @ np.linalg.pinv(matrix)
+    return onto, len(leads) - int(np.linalg.matrix_rank(matrix))
+
+
+def redundancy(leads):
+    """How many of some leads follow from the others."""
+    return _projection(tuple(leads))[1]
+
+
+def disagreement(leads, heights):
+    """How much of leads' power does not fit what they should be.
+
+    Args:
+        leads: n names.
+        heights: (n, T) mm or mV; each lead's offset is free.
+
+    Returns:
+        (share, weight): 0 where leads agree to about 1 where they are
+        unrelated; from 0, where they are flat, to 1, how much that tells.
+    """
+    onto, free = _projection(tuple(leads))
+    heights = heights - heights.mean(axis=1, keepdims=True)
+    off = np.square(heights - onto @ heights).sum(axis=0)
+    n_kept = max(int(len(off) * (1 - TRIMMED)), 1)
+    kept = np.argpartition(off, n_kept - 1)[:n_kept]
+    power = np.square(heights[:, kept]).mean()
+    share = off[kept].mean() / free / (power + FLAT_MM**2)
+    return float(share), float(power / (power + FLAT_MM**2))
+
+
+def evidence(leads, heights):
+    """For (above 0) or against (below 0) rows being some leads.
+
+    Args:
+        leads, heights: as in `disagreement`.
+    """
+    if heights.shape[1] < 20:
+        return 0.0
+    free = min(redundancy(leads), MOST_REDUNDANT)
+    if not free:
+        return 0.0
+    share, weight = disagreement(leads, heights)
+    tells = np.log(AGREES_BELOW / max(share, 1e-3))
+    return float(free * weight * np.clip(tells, -MOST_AGAINST, MOST_FOR))

@@ -1,0 +1,63 @@
+"""Rows read as they are, before it is known which leads they show."""
+
+import dataclasses
+
+import numpy as np
+
+from ecg_keras.models.reading.printed_rows import (
+    SAMPLE_MM,
+    RowLogits,
+    likely_path,
+    row_logits,
+)
+from ecg_keras.page.printed_layout import Row, Segment
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RowHeights:
+    """What a row's trace does, along the paper.
+
+    Attributes:
+        seen: `RowLogits` of the row.
+        x_start_mm, x_end_mm: where it begins and ends.
+        height_mm, std_mm: (n,) above the row's line, along the likely path,
+            every `SAMPLE_MM` from `seen.x_first_mm` on.
+    """
+
+    seen: RowLogits
+    x_start_mm: float
+    x_end_mm: float
+    height_mm: np.ndarray
+    std_mm: np.ndarray
+
+    def at(self, x_mm):
+        """Heights in mm at x of the paper."""
+        x = self.seen.x_first_mm + SAMPLE_MM * np.arange(len(self.height_mm))
+        return np.interp(x_mm, x, self.height_mm)
+
+
+def read_whole_rows(image, paper_map, rows, pulses, row_network):
+    """Read rows as if each were one lead.
+
+    Args:
+        image, paper_map: see `printed_rows.not_finer_than`.
+        rows: list of `trace_rows.TraceRow`.
+        pulses: list of `pulses.FoundPulse`: where one stands is 0 mV; without
+            one that is where most of the trace lies.
+        row_network: see `row_network.build_row_network`.
+
+    Returns:
+        list of `RowHeights`.
+    """
+    found = []
+    for index, row in enumerate(rows):
+        feet = [pulse.foot_y_mm for pulse in pulses if pulse.row == index]
+        zero = float(np.mean(feet)) if feet else row.zero_y_mm
+        whole = Segment("", row.x_start_mm, row.x_end_mm, 0.0)
+        printed = Row(zero, 10.0, (whole,))
+        seen = row_logits(image, paper_map, printed, row_network)
+        height, std = likely_path(seen.logits)
+        found.append(
+            RowHeights(seen, row.x_start_mm, row.x_end_mm, height, std)
+        )
+    return found

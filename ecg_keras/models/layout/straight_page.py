@@ -1,0 +1,197 @@
+"""A page straightened to mm, and its print without the grid.
+
+Where the paper's mm are known, the grid repeats every 5 mm exactly, whatever
+its colour, and whether it is of lines or dots. The median over neighbouring
+boxes of 5 mm, pixel by pixel of a box, is what paper and grid look like there:
+traces and letters are on few of them. What is darker than that is print.
+"""
+
+import dataclasses
+
+import cv2
+import numpy as np
+
+from ecg_keras.page.paper import COARSE_GRID_MM
+
+PX_PER_MM = 4
+BOX_PX = int(PX_PER_MM * COARSE_GRID_MM)
+# The grid's look is taken from so many boxes along x and y, and interpolated
+# between places as far apart.
+BOXES = 6
+# The paper beyond the grid that is looked at, and the most in all, mm.
+BEYOND_GRID_MM = 25.0
+LONGEST_MM = 480.0
+# Darker by this share of what the darkest print is darker by: print.
+PRINT_SHARE = 0.33
+LEAST_DARKER = 12.0  # of 255
+# A grid found a fraction of a mm off leaves thin lines: the darkest of so many
+# pixels around counts as grid.
+NEAR_PX = 3
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class StraightPage:
+    """A page on its paper's axes.
+
+    Attributes:
+        origin_mm: x and y on the paper of the first pixel's corner.
+        grey: (h, w) float32, 0 to 255.
+        ink: (h, w) float32, 0 to 1: how much of the darkest print's darkness a
+            pixel has beyond paper and grid.
+        inside: (h, w) bool, what the picture shows.
+    """
+
+    origin_mm: tuple
+    grey: np.ndarray
+    ink: np.ndarray
+    inside: np.ndarray
+
+    @property
+    def is_print(self):
+        """(h, w) bool."""
+        return self.ink > PRINT_SHARE
+
+    def x_mm(self, column):
+        """x on the paper of the middle of a column of pixels."""
+        return self.origin_mm[0] + (np.asarray(column) + 0.5) / PX_PER_MM
+
+    def y_mm(self, row):
+        """y on the paper of the middle of a row of pixels."""
+        return self.origin_mm[1] + (np.asarray(row) + 0.5) / PX_PER_MM
+
+    def column(self, x_mm):
+        """The column of pixels, as a fraction, in whose middle an x lies."""
+        return (np.asarray(x_mm) - self.origin_mm[0]) * PX_PER_MM - 0.5
+
+    def row(self, y_mm):
+        """The row of pixels, as a fraction, in whose middle a y lies."""
+        return (np.asarray(y_mm) - self.origin_mm[1]) * PX_PER_MM - 0.5
+
+
+def straighten(image, paper_map):
+    """Straighten a page and take its grid away.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        paper_map: `PaperMap` of the picture.
+
+    Returns:
+        `StraightPage`.
+    """
+    height, width = image.shape[:2]
+    left, top, right, bottom = _bounds_mm(paper_map, height, width)
+    # Finer pictures are made smaller by area first: thin lines stay whole.
+    middle = [(left + right) / 2, (top + bottom) / 2]
+    shrink = 1.25 * PX_PER_MM / max(paper_map.local_scale(middle)[:2])
+    if shrink < 0.9:
+        small = (max(round(width * shrink), 1), max(round(height * shrink), 1))
+        image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+        paper_map = paper_map.scaled(small[0] / width, small[1] / height)
+    n_x = max(int((right - left) * PX_PER_MM), 1)
+    n_y = max(int((bottom - top) * PX_PER_MM), 1)
+    where_x, where_y = paper_map.raster_px(
+        left + (np.arange(n_x) + 0.5) / PX_PER_MM,
+        top + (np.arange(n_y) + 0.5) / PX_PER_MM,
+    )
+    shades = [
+        cv2.remap(
+            shade.astype(np.float32), where_x - 0.5, where_y - 0.5,
+            cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
+        )
+        for shade in (
+            cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), image.max(axis=-1)
+        )
+    ]  # fmt: skip
+    inside = (where_x > 0) & (where_x < image.shape[1])
+    inside &= (where_y > 0) & (where_y < image.shape[0])
+    # Black on dark red lines is seen in the brightest channel, blue in grey.
+    ink = np.max([_ink(shade, inside) for shade in shades], axis=0)
+    return StraightPage((left, top), shades[0], ink, inside)
+
+
+def _ink(shade, inside):
+    """(h, w) 0 to 1, see `StraightPage.ink`."""
+    darker = np.where(inside, paper_and_grid(shade, inside) - shade, 0)
+    seen = darker[darker > LEAST_DARKER]
+    darkest = np.percentile(seen, 90) if len(seen) else 255.0
+    darkest = max(float(darkest), LEAST_DARKER / PRINT_SHARE)
+    return (darker / darkest).clip(0, 1)
+
+
+def paper_and_grid(grey, inside):
+    """What a straightened page looks like without its print.
+
+    Args:
+        grey: (h, w) float32.
+        inside: (h, w) bool, what the picture shows.
+
+    Returns:
+        (h, w) float32.
+    """
+    height, width = grey.shape
+    n_y, n_x = (max(-(-n // BOX_PX), 1) for n in (height, width))
+    padding = ((0, n_y * BOX_PX - height), (0, n_x * BOX_PX - width))
+    shown = np.where(inside, grey, np.nan)
+    shown = np.pad(shown, padding, constant_values=np.nan)
+    boxes = shown.reshape(n_y, BOX_PX, n_x, BOX_PX).transpose(0, 2, 1, 3)
+    typical = float(np.nanmedian(shown)) if inside.any() else 255.0
+    starts = [
+        np.unique(np.linspace(0, max(n - BOXES, 0), -(-n // BOXES) * 2 - 1)
+                  .round().astype(int))
+        for n in (n_y, n_x)
+    ]  # fmt: skip
+    looks = np.stack([
+        np.stack([
+            _median_box(boxes[y : y + BOXES, x : x + BOXES], typical)
+            for x in starts[1]
+        ])
+        for y in starts[0]
+    ])  # fmt: skip
+    for axis, (start, n) in enumerate(zip(starts, (n_y, n_x), strict=True)):
+        middles = start + (min(BOXES, n) - 1) / 2
+        looks = _interpolated(looks, middles, n, axis)
+    whole = looks.transpose(0, 2, 1, 3).reshape(n_y * BOX_PX, n_x * BOX_PX)
+    whole = whole[:height, :width].astype(np.float32)
+    return cv2.erode(whole, np.ones((NEAR_PX, NEAR_PX), np.uint8))
+
+
+def _median_box(boxes, typical):
+    """(BOX_PX, BOX_PX): the median over boxes of what is shown."""
+    boxes = boxes.reshape(-1, BOX_PX, BOX_PX)
+    whole = boxes[np.isfinite(boxes).all(axis=(1, 2))]
+    if len(whole) >= 4:
+        return np.median(whole, axis=0)
+    # At the picture's edge: one grey, without a grid.
+    seen = boxes[np.isfinite(boxes)]
+    grey = np.median(seen) if len(seen) else typical
+    return np.full((BOX_PX, BOX_PX), grey)
+
+
+def _interpolated(looks, middles, n, axis):
+    """Looks of boxes at `middles` to looks of all `n` boxes of an axis."""
+    looks = np.moveaxis(looks, axis, 0)
+    if len(middles) == 1:
+        return np.moveaxis(np.repeat(looks, n, axis=0), 0, axis)
+    place = np.interp(np.arange(n), middles, np.arange(len(middles)))
+    low = np.minimum(place.astype(int), len(middles) - 2)
+    share = (place - low)[:, None, None, None]
+    mixed = looks[low] * (1 - share) + looks[low + 1] * share
+    return np.moveaxis(mixed, 0, axis)
+
+
+def _bounds_mm(paper_map, height, width):
+    """Left, top, right, bottom of what is looked at, whole mm."""
+    along = np.linspace(0, 1, 9)
+    none, all_x, all_y = np.zeros(9), np.full(9, width), np.full(9, height)
+    edges = np.concatenate([
+        np.stack([along * width, none], 1),
+        np.stack([along * width, all_y], 1),
+        np.stack([none, along * height], 1),
+        np.stack([all_x, along * height], 1),
+    ])  # fmt: skip
+    edges = paper_map.to_mm(edges)
+    grid = np.array(paper_map.bounds_mm)
+    low = np.maximum(edges.min(axis=0), grid[:2] - BEYOND_GRID_MM)
+    high = np.minimum(edges.max(axis=0), grid[2:] + BEYOND_GRID_MM)
+    high = np.minimum(high, low + LONGEST_MM)
+    return *np.floor(low), *np.ceil(high)

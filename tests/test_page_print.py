@@ -1,0 +1,134 @@
+"""Print without the grid, rows and pulses of drawn pages."""
+
+import cv2
+import numpy as np
+import pytest
+
+from ecg_keras.models.layout.find import gain_and_speed, trace_ends
+from ecg_keras.models.layout.pulses import find_pulses
+from ecg_keras.models.layout.straight_page import straighten
+from ecg_keras.models.layout.trace_rows import find_rows
+from ecg_keras.page.paper_map import PaperMap
+
+PX = 6  # a mm
+WIDTH_MM, HEIGHT_MM = 280, 120
+X0_MM = 14.0
+BEAT_MM = 20
+
+
+def paper(grid):
+    """(H, W, 3) with a red grid of lines, or dots for the 1 mm ones."""
+    image = np.full((HEIGHT_MM * PX, WIDTH_MM * PX, 3), 250, np.uint8)
+    if grid == "dots":
+        image[::PX, ::PX] = (200, 150, 150)
+    elif grid == "lines":
+        image[::PX] = image[:, ::PX] = (250, 210, 210)
+    if grid != "none":
+        image[:: 5 * PX] = image[:, :: 5 * PX] = (230, 110, 110)
+    return image
+
+
+def line(image, x_mm, y_mm):
+    points = np.stack([x_mm, y_mm], axis=-1) * PX * 8
+    cv2.polylines(
+        image, [np.round(points).astype(np.int32)], False, (30, 30, 30), 2,
+        cv2.LINE_AA, 3,
+    )  # fmt: skip
+
+
+def beats_mm(x_mm):
+    """Heights of a trace with a beat every 20 mm."""
+    phase = x_mm % BEAT_MM - BEAT_MM / 2
+    return 8 * np.exp(-np.square(phase / 0.6)) + 2 * np.exp(
+        -np.square((phase - 6) / 1.5)
+    )
+
+
+def page_with(zero_y_mm, gain=10.0, pulse_mm=5.0, grid="lines"):
+    """A picture of rows of 250 mm; pulses end 1 mm before the traces."""
+    image = paper(grid)
+    x = np.arange(0, 250, 0.1)
+    for y in zero_y_mm:
+        line(image, X0_MM + x, y - beats_mm(x))
+        if pulse_mm:
+            edges = X0_MM - 1 - np.array([pulse_mm + 1, pulse_mm, 0, -1])
+            line(
+                image,
+                np.repeat(edges, 2)[1:-1],
+                np.array([y, y, y - gain, y - gain, y, y]),
+            )
+    paper_map = PaperMap.from_homography(
+        np.diag([PX, PX, 1.0]), (0, 0, WIDTH_MM, HEIGHT_MM), 5
+    )
+    return straighten(image, paper_map)
+
+
+@pytest.mark.parametrize("grid", ["lines", "dots", "none"])
+def test_print_is_found_and_the_grid_is_not(grid):
+    page = page_with([40], pulse_mm=0, grid=grid)
+    on_trace = page.is_print[:, round(float(page.column(60.0)))]
+    rows = np.flatnonzero(on_trace)
+    assert len(rows) and np.ptp(rows) < 8
+    assert page.y_mm(rows.mean()) == pytest.approx(40 - beats_mm(46.0), abs=0.4)
+    assert page.is_print.mean() < 0.02
+
+
+@pytest.mark.parametrize("zero_y_mm", [[30], [25, 47, 69, 91], [20, 45, 90]])
+def test_rows_are_found_where_their_traces_lie(zero_y_mm):
+    rows = find_rows(page_with(zero_y_mm, pulse_mm=0))
+    assert [row.zero_y_mm for row in rows] == pytest.approx(zero_y_mm, abs=0.6)
+    for row in rows:
+        assert row.x_start_mm == pytest.approx(X0_MM, abs=1)
+        assert row.x_end_mm == pytest.approx(X0_MM + 250, abs=1)
+
+
+def test_a_frame_and_letters_are_no_rows():
+    image = paper("lines")
+    line(image, np.array([5, 275]), np.array([100, 100]))
+    for k in range(20):
+        cv2.putText(
+            image, "ECG", (60 * k + 60, 640), cv2.FONT_HERSHEY_SIMPLEX, 0.5,
+            (20, 20, 20), 1,
+        )  # fmt: skip
+    x = np.arange(0, 250, 0.1)
+    line(image, X0_MM + x, 50 - beats_mm(x))
+    paper_map = PaperMap.from_homography(
+        np.diag([PX, PX, 1.0]), (0, 0, WIDTH_MM, HEIGHT_MM), 5
+    )
+    rows = find_rows(straighten(image, paper_map))
+    assert [row.zero_y_mm for row in rows] == pytest.approx([50], abs=0.6)
+
+
+def test_an_empty_grid_has_no_rows():
+    assert find_rows(page_with([])) == []
+
+
+@pytest.mark.parametrize(
+    ("gain", "pulse_mm", "speed"),
+    [(10.0, 5.0, 25.0), (5.0, 5.0, 25.0), (20.0, 10.0, 50.0), (10, 2.5, None)],
+)
+def test_pulses_tell_gain_and_speed(gain, pulse_mm, speed):
+    page = page_with([35, 70, 105], gain, pulse_mm)
+    pulses = find_pulses(page, find_rows(page))
+    assert len(pulses) == 3
+    assert {pulse.side for pulse in pulses} == {"left"}
+    for pulse in pulses:
+        assert pulse.x_end_mm == pytest.approx(X0_MM - 1, abs=0.4)
+        assert pulse.width_mm == pytest.approx(pulse_mm, abs=0.6)
+        assert not pulse.is_half
+    assert gain_and_speed(pulses) == (gain, speed)
+
+
+def test_traces_without_pulses_have_none():
+    page = page_with([35, 70], pulse_mm=0)
+    assert find_pulses(page, find_rows(page)) == []
+    assert gain_and_speed([]) == (None, None)
+
+
+def test_traces_begin_behind_their_pulses():
+    page = page_with([35, 70])
+    rows = find_rows(page)
+    start, end, is_cut = trace_ends(rows, find_pulses(page, rows), page)
+    assert start == pytest.approx(X0_MM, abs=0.7)
+    assert end == pytest.approx(X0_MM + 250, abs=0.7)
+    assert not is_cut

@@ -1,0 +1,179 @@
+"""Pages of several layouts read from their pictures.
+
+In all tests but one the row network's place is taken by the darkness of a
+strip's pixels: that tells a layout, if not the last mV of a wave.
+"""
+
+import cv2
+import numpy as np
+import pytest
+
+from ecg_keras.ecg.leads import LEADS
+from ecg_keras.ecg.metrics import record_ratio, score_db
+from ecg_keras.ecg.synthesis import simulate
+from ecg_keras.errors import InputError
+from ecg_keras.page.paper_map import PaperMap
+from ecg_keras.page.printed_layout import PrintedLayout, evenly_printed
+from ecg_keras.page_reader import Given, PageReader, load_page_reader
+
+PX = 8  # a mm
+ROWS_3X4 = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"),
+            ("III", "aVF", "V3", "V6"))  # fmt: skip
+CABRERA = ("aVL", "I", "-aVR", "II", "aVF", "III")
+
+
+class Darkness:
+    """Logits from how dark pixels are, and the tips of waves before the rest.
+
+    A row's own trace lies within 13 mm of the middle of its strip.
+    """
+
+    def predict_on_batch(self, strips):
+        dark = 255.0 - strips.astype(np.float32).mean(axis=-1)
+        dark[strips.max(axis=-1) == 0] = 0  # beyond the picture
+        bins = dark.reshape(len(dark), -1, 2, dark.shape[2]).max(axis=2)
+        n_bins = bins.shape[1]
+        far = np.abs(np.arange(n_bins) - n_bins / 2)[:, None]
+        likely = 0.05 * np.minimum(far, 45) - 0.3 * np.maximum(far - 50, 0)
+        return np.repeat(bins / 12 + likely, 2, axis=2)
+
+
+def signals_mv(largest_mv=0.8):
+    mv = simulate(np.random.default_rng(5)).astype(float)
+    mv = mv - np.median(mv, axis=1, keepdims=True)
+    return largest_mv * mv / np.abs(mv).max()
+
+
+def drawn(layout, mv, pulse_mm=5.0, height_mm=180):
+    """A picture of a page and its map."""
+    image = np.full((height_mm * PX, 275 * PX, 3), 252, np.uint8)
+    image[::PX] = image[:, ::PX] = (252, 225, 225)
+    image[:: 5 * PX] = image[:, :: 5 * PX] = (240, 160, 160)
+
+    def line(x_mm, y_mm):
+        points = np.round(np.stack([x_mm, y_mm], -1) * PX * 8).astype(np.int32)
+        cv2.polylines(image, [points], False, (20, 20, 20), 3, cv2.LINE_AA, 3)
+
+    for row in layout.rows:
+        y, gain = row.zero_y_mm, row.gain_mm_per_mv
+        if pulse_mm:
+            x = row.x_start_mm - np.array([0, 1, 1, 1 + pulse_mm, 1 + pulse_mm])
+            line(x, y - gain * np.array([0, 0, 1, 1, 0]))
+        for segment in row.segments:
+            n_samples = round(segment.width_mm / layout.speed_mm_per_s * 500)
+            first = round(segment.time_start_s * 500)
+            lead = segment.lead.lstrip("-")
+            values = mv[LEADS.index(lead), first : first + n_samples]
+            values = -values if segment.lead.startswith("-") else values
+            x = segment.x_start_mm + np.arange(len(values)) * (
+                layout.speed_mm_per_s / 500
+            )
+            line(x, y - gain * values)
+    paper_map = PaperMap.from_homography(
+        np.diag([PX, PX, 1.0]), (0, 0, 275, height_mm), 5
+    )
+    return image, paper_map
+
+
+def even_rows(rows, speed=25.0, gain=10.0, **settings):
+    zero_y = 20 + 140 / len(rows) * np.arange(len(rows))
+    n_columns = max(len(row) for row in rows)
+    return evenly_printed(
+        "", rows, zero_y, 15.0, 250.0 / n_columns, speed, gain, **settings
+    )
+
+
+def read(layout, mv, given=None, **drawing):
+    image, paper_map = drawn(layout, mv, **drawing)
+    reader = PageReader(Darkness(), None, given)
+    return reader.read_mapped(image, paper_map)
+
+
+def score_db_of(reading, mv):
+    """The competition's score of what is shown."""
+    found = reading.digitized.signals_mv
+    shown = np.where(np.isfinite(found), mv[:, : found.shape[1]], np.nan)
+    return score_db([record_ratio(shown, found, 500)])
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [
+        ((*ROWS_3X4, ("V1",)), "3x4+1 (V1)"),
+        (tuple(zip(LEADS[:6], LEADS[6:], strict=True)), "6x2"),
+        (tuple((lead,) for lead in CABRERA), "6x1"),
+    ],
+)
+def test_a_page_of_a_layout_is_read_as_that(rows, name):
+    mv = signals_mv()
+    reading = read(even_rows(rows), mv)
+    digitized = reading.digitized
+    assert (digitized.layout, digitized.rows) == (name, rows)
+    assert (digitized.speed_mm_per_s, digitized.gain_mm_per_mv) == (25, 10)
+    assert digitized.quality == "good", digitized.reasons
+    assert digitized.signals_mv.shape == (12, 5000)
+
+
+def test_another_speed_and_gain_are_told_by_the_pulses():
+    mv = signals_mv()
+    layout = even_rows(
+        tuple((lead,) for lead in LEADS[:6]), speed=50.0, gain=5.0
+    )
+    reading = read(layout, mv, pulse_mm=10.0)
+    digitized = reading.digitized
+    assert (digitized.speed_mm_per_s, digitized.gain_mm_per_mv) == (50, 5)
+    assert digitized.signals_mv.shape == (12, 2500)
+
+
+def test_what_the_user_says_counts_before_what_is_found():
+    mv = signals_mv()
+    layout = even_rows((*ROWS_3X4, ("II",)))
+    given = Given(layout="4x3", speed_mm_per_s=50.0, gain_mm_per_mv=20.0)
+    digitized = read(layout, mv, given).digitized
+    assert digitized.layout == "4x3"
+    assert (digitized.speed_mm_per_s, digitized.gain_mm_per_mv) == (50, 20)
+    # It is wrong, and pulses tell.
+    assert digitized.quality != "good"
+    assert any("pulses" in reason for reason in digitized.reasons)
+
+
+def test_a_page_without_the_rows_of_a_given_layout_is_refused():
+    layout = even_rows(ROWS_3X4)
+    digitized = read(layout, signals_mv(), Given(layout="12x1")).digitized
+    assert digitized.quality == "refused"
+    assert digitized.reasons == ("3 rows of traces are not 12x1",)
+
+
+def test_a_picture_upside_down_is_registered_and_read_by_the_packaged_reader():
+    mv = signals_mv(2.0)
+    layout = even_rows((*ROWS_3X4, ("II",)))
+    image, paper_map = drawn(layout, mv)
+    turned = np.ascontiguousarray(image[::-1, ::-1])
+    reading = load_page_reader().read(turned)
+    assert reading.digitized.layout == "3x4+1", reading.digitized.reasons
+    assert reading.digitized.quality == "good", reading.digitized.reasons
+    # Simulated beats are narrow; a page of zeros has 1.5 dB.
+    assert score_db_of(reading, mv) > 6
+
+
+def test_an_empty_grid_is_refused():
+    no_rows = PrintedLayout("", 25.0, ())
+    image, paper_map = drawn(no_rows, signals_mv())
+    digitized = (
+        PageReader(Darkness(), None).read_mapped(image, paper_map).digitized
+    )
+    assert digitized.quality == "refused"
+    assert digitized.reasons == ("no rows of traces were found",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"layout": "5x5"}, "--layout: expected one of 3x4"),
+        ({"speed_mm_per_s": 30.0}, "--speed: expected one of"),
+        ({"gain_mm_per_mv": 1.0}, "--gain: expected one of"),
+    ],
+)
+def test_what_is_no_layout_speed_or_gain_is_refused(settings, words):
+    with pytest.raises(InputError, match=words):
+        Given(**settings)
