@@ -121,7 +121,8 @@ def _disagreements(layout, readings):
         leads = [reading.segment.lead for reading, _, _ in together]
         own = [lead.lstrip("-") for lead in leads]
         every = max(round(RATE_HZ / layout.speed_mm_per_s / PER_MM), 1)
-        heights = aligned(_heights(together)[:, ::every])
+        heights = _heights(together)[:, ::every]
+        moved = aligned(heights)
         if heights.shape[1] < 20:
             continue
         limb = [k for k, lead in enumerate(own) if lead in _LIMB]
@@ -134,8 +135,14 @@ def _disagreements(layout, readings):
             names = [leads[k] for k in members]
             if len(names) < 2 or not redundancy(names):
                 continue
-            share, weight = disagreement(names, heights[members])
-            worst[word] = max(worst.get(word, 0.0), share * weight)
+            off = min(
+                share * weight
+                for share, weight in (
+                    disagreement(names, rows[members])
+                    for rows in (heights, moved)
+                )
+            )
+            worst[word] = max(worst.get(word, 0.0), off)
     return worst
 
 

@@ -166,7 +166,8 @@ def _candidate(kind, first, windows_of, x_start, width, ends):
         right = min(x_start + (column + 1) * width, x_end) - EDGE_MM
         if right - left < LEAST_PIECE_MM:
             continue
-        heights = windows_of(left, right)[first : first + len(kind.rows)]
+        heights = windows_of(left, right)
+        heights = heights[:, first : first + len(kind.rows)]
         full = [
             index
             for index, row in enumerate(kind.rows)
@@ -174,14 +175,14 @@ def _candidate(kind, first, windows_of, x_start, width, ends):
         ]
         leads = [kind.rows[index][column] for index in full]
         strips = [k for k, row in enumerate(kind.rows) if row == (ANY,)]
-        windows.append((leads, heights[full]))
+        windows.append((leads, heights[0, full]))
         n_pieces = max(round((right - left) / PIECE_MM), 1)
-        for piece in np.array_split(heights, n_pieces, axis=1):
-            agreement += evidence(leads, piece[full])
+        for piece in np.array_split(heights, n_pieces, axis=2):
+            agreement += _told(leads, piece[:, full])
             for place, index in enumerate(strips):
                 for lead, told in for_strips[place].items():
                     more = _strip_evidence(
-                        lead, piece[index], leads, piece[full]
+                        lead, piece[:, index], leads, piece[:, full]
                     )
                     if more is not None:
                         told.append(max(more, LEAST_TOLD))
@@ -212,9 +213,15 @@ def _candidate(kind, first, windows_of, x_start, width, ends):
 
 
 def _heights(rows, left_mm, right_mm):
-    """(rows, n) heights of rows between two x, beats below each other."""
+    """(2, rows, n) heights of rows between two x: as they are, and aligned."""
     x = np.arange(left_mm, right_mm, 1 / PER_MM)
-    return aligned(np.stack([row.at(x) for row in rows]))
+    heights = np.stack([row.at(x) for row in rows])
+    return np.stack([heights, aligned(heights)])
+
+
+def _told(leads, both):
+    """`evidence` of rows as they are or aligned, whichever agrees better."""
+    return max(evidence(leads, heights) for heights in both)
 
 
 def aligned(heights):
@@ -273,9 +280,9 @@ def _strip_evidence(lead, height, leads, heights):
     ]
     if not own:
         return None
-    return evidence(
-        [lead, *(leads[k] for k in own)], np.stack([height, *heights[own]])
-    ) - evidence([leads[k] for k in own], heights[own])
+    whole = np.concatenate([height[:, None], heights[:, own]], axis=1)
+    own_leads = [leads[k] for k in own]
+    return _told([lead, *own_leads], whole) - _told(own_leads, heights[:, own])
 
 
 _LIMB = {"I", "II", "III", "aVR", "aVL", "aVF"}
