@@ -23,6 +23,8 @@ _MAX_GROWTHS = 10
 # A homography has eight unknowns: it needs a part of the sheet this large.
 _PERSPECTIVE_MM = 45.0
 _MIN_WINDOWS = 6
+# A displacement of less than this, root mean square, is the lines' own noise.
+_LEAST_CHANGE_MM = 0.03
 # A finer look that loses more than this of the sheet is not believed.
 _KEPT = 0.7
 # An offset beyond this share of the period may as well be one the other way.
@@ -39,9 +41,9 @@ FINE_ALONE = Scale(FINE_GRID_MM, 4.0, 2.5, 3.0, (1,), (0.71, 1.31), 8.0)
 FINE = Scale(FINE_GRID_MM, 4.0, 3.5, 4.0, (1,), (0.7, 0.9, 1.1, 1.3), 5.0)
 
 _WHOLE_MM = 1e4
-# Shares of the period: what the windows must be off for columns to be asked,
-# and by how much columns may say something else than they.
-_FEED_SEEN, _FEED_SHARPER = 0.01, 0.15
+# What the windows must be off, root mean square, for columns to be asked; and
+# by which share of the period columns may say something else than they.
+_FEED_SEEN_MM, _FEED_SHARPER = 0.04, 0.15
 # Of columns: narrow in x, as high as the sheet; of 5 mm, then of 1 mm lines.
 COLUMNS = tuple(
     tuple(
@@ -190,6 +192,11 @@ def smoothed(image, found, scale, knot_mm, smoothness, continuous=True):
     bare = Sheet(sheet.homography, None, sheet.columns, sheet.rows)
     target = sheet.displaced(at) - bare.displaced(mm)
     spline = Spline2(mm, target, knot_mm, smoothness)
+    before = np.zeros(1) if sheet.smooth is None else sheet.smooth(mm)
+    change = np.sqrt(((spline(mm) - before) ** 2).sum(axis=-1).mean())
+    if change < _LEAST_CHANGE_MM:
+        # Lines drawn on whole px beat with them: no more is worth following.
+        return Found(sheet, mm, scale.step_mm)
     return Found(
         dataclasses.replace(sheet, smooth=spline),
         mm,
@@ -236,7 +243,7 @@ def feed(image, found, scale, axis, judge):
     # What whole columns say must be what the sheet's windows say, but sharper:
     # a trace's zero line is a line as well, if whole rows are looked at.
     usual = _column_medians(image, found, judge, axis, middles[clear])
-    if np.sqrt((usual**2).mean(axis=0)).max() < _FEED_SEEN * period:
+    if np.sqrt((usual**2).mean(axis=0)).max() < _FEED_SEEN_MM:
         return found
     believed = np.abs(path - usual).max(axis=-1) < _FEED_SHARPER * period
     if believed.sum() < 0.5 * len(believed):
