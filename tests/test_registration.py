@@ -87,3 +87,11 @@ def test_pictures_without_a_grid_are_refused(kind):
     assert found.quality == "refused"
     assert found.paper_map is None
     assert found.reasons
+
+
+def test_a_working_size_of_whole_px_does_not_stretch_the_map():
+    # 4.5 / 7.874 of 731 px is 417.76 px: 418 would be a scale 0.06 % off.
+    to_mm = _affine(7.874, 7.874, 0.0)
+    found = register(_sheet(to_mm, 477, 731))
+    assert found.px_per_mm_x == pytest.approx(7.874, rel=2e-4)
+    assert found.px_per_mm_y == pytest.approx(7.874, rel=2e-4)

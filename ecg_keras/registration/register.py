@@ -126,7 +126,7 @@ class _Trial:
 
     image: np.ndarray  # contrast, at the working size
     lattice: object  # `Lattice`
-    factor: float  # of the working size, from the picture's
+    factors: np.ndarray  # (2,) of the working size, from the picture's
     found: growth.Found
     scale: growth.Scale  # with which it was grown
     covered: float  # share of the picture
@@ -175,17 +175,22 @@ def _grown(grey, lattice):
     factor = min(1.0, _WORKING_PX_PER_MM / scale_px)
     small = reduced(grey, factor)
     image = contrast(small, max(12, round(10 * scale_px * factor)))
+    # Whole px: what the sides really were multiplied by, x and y.
+    factors = np.array(small.shape[::-1]) / grey.shape[::-1]
     total = image.size
     best = None
     for scale in (growth.COARSE, growth.FINE_ALONE):
         found = growth.grow(
-            image, lattice.matrix * factor, lattice.centre_px * factor, scale
+            image,
+            lattice.matrix * factors[:, None],
+            lattice.centre_px * factors,
+            scale,
         )
         if found is None:
             continue
         cell = (scale.step_mm * scale_px * factor) ** 2
         covered = len(found.places_mm) * cell / total
-        trial = _Trial(image, lattice, factor, found, scale, covered, covered)
+        trial = _Trial(image, lattice, factors, found, scale, covered, covered)
         if best is None or trial.merit > 1.3 * best.merit:
             best = trial
         if covered > _ALONE:
@@ -266,14 +271,14 @@ def _fed(image, found, which, judge):
 
 
 def _finished(grey, trial):
-    image, found, factor = trial.image, trial.found, trial.factor
+    image, found, factors = trial.image, trial.found, trial.factors
     sheet = found.sheet
     numbers, shift, per_place = _residuals(image, found)
     low = found.places_mm.min(axis=0) - _MARGIN_MM
     high = found.places_mm.max(axis=0) + _MARGIN_MM
     low = np.floor(low / 5) * 5
     nodes = PaperMap.from_function(
-        lambda points: sheet.to_px(points) / factor,
+        lambda points: sheet.to_px(points) / factors,
         (*low, *high),
         (_NODE_STEP_MM, _NODE_STEP_MM),
     )
