@@ -90,8 +90,16 @@ def test_pictures_without_a_grid_are_refused(kind):
 
 
 def test_a_working_size_of_whole_px_does_not_stretch_the_map():
-    # 4.5 / 7.874 of 731 px is 417.76 px: 418 would be a scale 0.06 % off.
-    to_mm = _affine(7.874, 7.874, 0.0)
-    found = register(_sheet(to_mm, 477, 731))
-    assert found.px_per_mm_x == pytest.approx(7.874, rel=2e-4)
-    assert found.px_per_mm_y == pytest.approx(7.874, rel=2e-4)
+    # 4.5 / 7.874 of 1110 and of 700 px are 634.4 and 400.1 px: taken for 634
+    # and 400, the map was 0.06 and 0.11 % off.
+    height, width = 700, 1110
+    found = register(_sheet(_affine(7.874, 7.874, 0.0), height, width))
+    ends_px = [
+        [[30, height / 2], [width - 30, height / 2]],
+        [[width / 2, 30], [width / 2, height - 30]],
+    ]
+    for (first, last), size_px in zip(
+        found.paper_map.to_mm(np.array(ends_px)), (width, height), strict=True
+    ):
+        length_mm = np.hypot(*(last - first))
+        assert length_mm == pytest.approx((size_px - 60) / 7.874, rel=3e-4)
