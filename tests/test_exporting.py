@@ -50,6 +50,7 @@ def pages():
     return [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["saved_model", "onnx", "litert"])
 def test_every_format_answers_as_its_models_do(exported, models, pages, name):
     expected = ecg_keras.load(models).predict(pages)
@@ -59,6 +60,7 @@ def test_every_format_answers_as_its_models_do(exported, models, pages, name):
     assert agreement_db(expected, found) > 60
 
 
+@pytest.mark.slow
 def test_the_export_is_a_model_again(exported, models, pages):
     np.testing.assert_allclose(
         ecg_keras.load(exported).predict(pages),
@@ -68,6 +70,7 @@ def test_the_export_is_a_model_again(exported, models, pages):
     )
 
 
+@pytest.mark.slow
 def test_the_summary_says_what_it_is(exported):
     summary = json.loads((exported / "export.json").read_text())
     assert summary["ecg_keras"] == ecg_keras.__version__
@@ -86,6 +89,7 @@ def test_the_summary_says_what_it_is(exported):
     assert metadata["id"] == "someone/ecg-model"
 
 
+@pytest.mark.slow
 def test_half_the_size_costs_little(exported, models, tmp_path, pages):
     summary = export(
         ExportConfig((models[0],), str(tmp_path / "half"), half=True)
@@ -111,6 +115,7 @@ def judging(tmp_path_factory):
     ), output
 
 
+@pytest.mark.slow
 def test_the_summary_names_all_outputs(judging):
     summary, _ = judging
     assert summary["output"] == {
@@ -123,6 +128,7 @@ def test_the_summary_names_all_outputs(judging):
         assert parity["agreement_db"] > 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["saved_model", "onnx", "litert"])
 def test_every_output_is_answered_by_its_name(judging, name):
     _, folder = judging
@@ -139,6 +145,7 @@ def test_every_output_is_answered_by_its_name(judging, name):
     assert expected.layout_found.std() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "output, message",
     [

@@ -152,7 +152,7 @@ def test_a_picture_upside_down_is_registered_and_read_by_the_packaged_reader():
     reading = load_page_reader().read(turned)
     assert reading.digitized.layout == "3x4+1", reading.digitized.reasons
     assert reading.digitized.quality == "good", reading.digitized.reasons
-    # Simulated beats are narrow; a page of zeros has 1.5 dB.
+    # Simulated beats are narrow: half a mm off in x costs much.
     assert score_db_of(reading, mv) > 6
 
 

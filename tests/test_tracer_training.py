@@ -65,9 +65,8 @@ def _changed(before, after):
     ]
 
 
-@pytest.mark.parametrize(
-    "name", ["tracer", pytest.param("pose", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tracer", "pose"])
 def test_a_network_is_trained_to_a_whole_tracer(pages_dir, tmp_path, name):
     preset = {"tracer": "tracer", "pose": "photo_tracer"}[name]
     config = _config(pages_dir, name, preset, output_dir=str(tmp_path / "run"))
@@ -109,6 +108,7 @@ def test_a_registration_network_replaces_its_own_in_a_tracer(pages_dir, name):
     assert changed == ["pose_network" if name == "pose" else "frame_network"]
 
 
+@pytest.mark.slow
 def test_layers_that_a_trained_tracer_lacks_begin_anew_and_are_named(
     monkeypatch, capsys, tmp_path
 ):

@@ -44,6 +44,7 @@ def trained(seven_records, tiny_encoder, tmp_path_factory):
     return config, run_dir, said.getvalue()
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_where_an_uninterrupted_one_would(trained, tmp_path):
     config, whole_dir, _ = trained
     killed_dir = str(tmp_path / "killed")
@@ -123,6 +124,7 @@ def test_two_records_are_learnt_to_more_than_20_db(
     assert history.history["snr"][0] > 20
 
 
+@pytest.mark.slow
 def test_lion_keeps_one_moment_and_goes_on(trained, config, tmp_path):
     """Two thirds of AdamW's file; a resumed run ends as a whole one."""
     little = dataclasses.replace(
@@ -148,6 +150,7 @@ def test_lion_keeps_one_moment_and_goes_on(trained, config, tmp_path):
     assert sizes[0] < 0.7 * sizes[1]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="Keras traces no torch"
 )
