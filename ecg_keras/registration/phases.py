@@ -178,7 +178,11 @@ def unwrapped(offsets, seed_mm, least_snr, longest_step=0.25):
     graph = coo_array(
         (
             np.concatenate(costs),
-            (np.concatenate(firsts), np.concatenate(seconds)),
+            # SciPy before 1.16 knows trees of 32 bit indices only.
+            tuple(
+                np.concatenate(ends).astype(np.int32)
+                for ends in (firsts, seconds)
+            ),
         ),
         shape=(ny * nx, ny * nx),
     ).tocsr()

@@ -56,6 +56,8 @@ def mixing_matrix(leads):
 @functools.lru_cache(maxsize=4096)
 def _projection(leads):
     """(n, n) onto what leads may be, and how many of them are redundant."""
+    if not leads:  # NumPy before 2.3 knows no rank of nothing.
+        return np.zeros((0, 0)), 0
     matrix = mixing_matrix(leads)
     onto = matrix @ np.linalg.pinv(matrix)
     return onto, len(leads) - int(np.linalg.matrix_rank(matrix))
