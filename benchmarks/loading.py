@@ -2,8 +2,8 @@
 
     python benchmarks/loading.py
 
-Each line is the best of `--repeats` fresh processes: seconds on the clock, and
-seconds of processor time, from the start of the interpreter.
+Each line is the best of `--repeats` fresh processes: seconds on the clock and
+of processor time, from the interpreter's start.
 """
 
 import argparse
