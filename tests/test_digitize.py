@@ -472,3 +472,38 @@ def test_a_model_that_cannot_be_read_stops_the_run(model, page, tmp_path):
     config = _config([page], tmp_path, model=(str(tmp_path / "none.keras"),))
     with pytest.raises(InputError, match="none.keras does not exist"):
         digitize(config)
+
+
+def test_the_page_reader_reads_with_what_is_given_of_the_pages(
+    page, tmp_path, monkeypatch
+):
+    from ecg_keras.ecg.digitized import DigitizedEcg
+    from ecg_keras.page_reader import Given, PageReading
+
+    class PageDouble:
+        def __init__(self, given):
+            assert given == Given(speed_mm_per_s=50.0)
+
+        def read(self, image):
+            signals_mv = np.full((12, 1000), image.mean() / 100, np.float32)
+            return PageReading(DigitizedEcg(signals_mv, layout="6x2"))
+
+    monkeypatch.setattr("ecg_keras.page_reader.load_page_reader", PageDouble)
+    config = _config([page], tmp_path, model=("page_reader",), speed=50.0)
+    assert run(config) == 0
+    table = pd.read_csv(tmp_path / "out" / "page.csv")
+    expected = _pixels().mean() / 100
+    np.testing.assert_allclose(table[list(LEADS)], expected, atol=1e-5)
+
+
+def test_images_read_each_give_what_they_give_alone():
+    from ecg_keras.digitizer import Digitizer
+
+    digitizer = Digitizer(Answers())
+    images = [_pixels(0), _pixels(1) // 8, _pixels(2)]
+    answers = digitizer.read_each(images)
+    assert [a.quality for a in answers] == ["good", "refused", "good"]
+    for image, answer in zip(images, answers, strict=True):
+        np.testing.assert_array_equal(
+            answer.signals_mv, digitizer.read([image]).signals_mv
+        )

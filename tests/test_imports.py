@@ -20,6 +20,7 @@ ORDER = (
     "documents drawing models registration",
     "packaged",
     "datasets predictor page_reader",
+    "digitizer",
     "data",
     "training commands exporting",
     "__init__ __main__",

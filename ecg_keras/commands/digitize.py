@@ -21,8 +21,8 @@ from tqdm import tqdm
 from ecg_keras.commands.report import write_report
 from ecg_keras.documents.pages import find_pages, shown_part
 from ecg_keras.documents.sources import find_files
-from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED, DigitizedEcg
-from ecg_keras.ecg.leads import RATE_HZ, ROWS, printed_mask
+from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED
+from ecg_keras.ecg.leads import RATE_HZ
 from ecg_keras.ecg.plotting import plot_signals
 from ecg_keras.ecg.signal_files import (
     FORMATS,
@@ -32,7 +32,7 @@ from ecg_keras.ecg.signal_files import (
 )
 from ecg_keras.errors import InputError, UsageError, is_disk_full
 from ecg_keras.files import check_output_dir, replacing, write_json
-from ecg_keras.packaged import DEFAULT_MODEL, NO_LAYOUT, PAGE_READER
+from ecg_keras.packaged import DEFAULT_MODEL, PAGE_READER
 from ecg_keras.settings import positional, setting
 from ecg_keras.user_cache import keep_compiled_programs
 from ecg_keras.version import __version__
@@ -47,11 +47,6 @@ REFUSED_ADVICE = (
     "scan or photograph the page flat, whole and sharp; --force writes what "
     "was read, which is most likely wrong"
 )
-# Where the traces lie on pages that a model reads, left, top, right and bottom
-# as shares of the picture: the tracer's pages fill theirs, from 3.5 mV above
-# the first row's zero line to 2 mV below the last one's. The photo tracer's lie
-# anywhere.
-TRACES_BOX = {"tracer": (0.0, 0.25, 1.0, 0.95)}
 PICTURE_SUFFIX = ".png"
 EXAMPLE = (
     "For example: ecg-keras digitize page.png --output-dir out. Pictures, "
@@ -215,7 +210,7 @@ class _Reader:
 
     def __init__(self, config, output_dir):
         self.config, self.output_dir = config, output_dir
-        self.predictor = None
+        self.digitizer = None
 
     def digitize(self, pages):
         """`Result`s of pages that give one answer together."""
@@ -235,15 +230,18 @@ class _Reader:
                 images[page] = page.read()
         if not images:
             return results
-        if self.predictor is None:
+        if self.digitizer is None:
             # Imported here: it brings Keras, which takes seconds.
             keep_compiled_programs()
-            from ecg_keras.predictor import load
+            from ecg_keras.digitizer import load_digitizer
+            from ecg_keras.page_reader import Given
 
-            self.predictor = load(self.config.model)
+            config = self.config
+            given = Given(config.layout, config.speed, config.gain)
+            self.digitizer = load_digitizer(config.model, given, config.force)
         first = next(iter(images))
         with _failures_in(first, results):
-            digitized = self._read(list(images.values()))
+            digitized = self.digitizer.read(list(images.values()))
             self._write(first, digitized, images[first])
             results += [_result(page, digitized) for page in images]
         return results
@@ -259,53 +257,6 @@ class _Reader:
                 self._write(page, digitized, page.read())
                 results.append(_result(page, digitized))
         return results
-
-    def _read(self, images):
-        """`DigitizedEcg` of images of one record."""
-        if self.config.model == (PAGE_READER,):
-            return self._read_page(images)
-        reading = self.predictor.read(images)
-        kept = np.flatnonzero(~reading.refused)
-        quality, reasons = GOOD, ()
-        if not len(kept):
-            reasons, read_by = (NO_LAYOUT,), str(reading.read_by[0])
-            if not self.config.force:
-                nothing_mv = np.full_like(reading.signals_mv[0], np.nan)
-                return DigitizedEcg(
-                    nothing_mv,
-                    quality=REFUSED,
-                    reasons=reasons,
-                    read_by=read_by,
-                )
-            quality = DOUBTFUL
-            kept = np.arange(len(images))
-        signals_mv = reading.signals_mv[kept].mean(axis=0)
-        if not np.isfinite(signals_mv).all():
-            raise InputError("the model's answer is not finite")
-        # Errors of one page's pictures are much alike: their mean, too.
-        std_mv = reading.std_mv[kept].mean(axis=0)
-        printed = printed_mask() > 0
-        return DigitizedEcg(
-            np.where(printed, signals_mv, np.float32(np.nan)),
-            np.where(printed, std_mv, np.float32(np.nan)),
-            layout="3x4+1",
-            speed_mm_per_s=25.0,
-            gain_mm_per_mv=10.0,
-            rows=ROWS,
-            traces_box=TRACES_BOX.get(str(reading.read_by[kept[0]])),
-            quality=quality,
-            reasons=reasons,
-            read_by=str(reading.read_by[kept[0]]),
-        )
-
-    def _read_page(self, images):
-        """`DigitizedEcg` of one page of any layout."""
-        (image,) = images
-        digitized = self.predictor.read(image).digitized
-        forced = self.config.force and digitized.signals_mv.shape[1]
-        if digitized.quality == REFUSED and forced:
-            digitized = dataclasses.replace(digitized, quality=DOUBTFUL)
-        return digitized
 
     def _known(self, page):
         """`Result` of a page whose files are there already, or None.
