@@ -30,6 +30,7 @@ def write_pdf(
     pulse=True,
     text=None,
     scale=1.0,
+    round_pt=None,
 ):
     """Draw a page and return what it shows.
 
@@ -47,6 +48,7 @@ def write_pdf(
         pulse: draw one before each row.
         text: what is printed below, by default speed and gain.
         scale: size of the page in its own mm.
+        round_pt: points to which the coordinates of paths are rounded.
 
     Returns:
         (12, T) mV, NaN where the page shows nothing.
@@ -90,16 +92,17 @@ def write_pdf(
         foot[:, 1] = zero_mm + foot[:, 1] * gain_mm_per_mv
         if construction == "row":
             before = [foot] if pulse else []
-            _draw_path(page, np.concatenate([*before, *points]))
+            row = np.concatenate([*before, *points])
+            _draw_path(page, row, round_pt)
             continue
         if pulse:
-            _draw_path(page, foot)
+            _draw_path(page, foot, round_pt)
         if construction == "form":
             page.beginForm(f"row{k}")
         for xy in points:
             cuts = {"stretch": 200, "line": 1}.get(construction, len(xy))
             for start in range(0, len(xy) - 1, cuts):
-                _draw_path(page, xy[start : start + cuts + 1])
+                _draw_path(page, xy[start : start + cuts + 1], round_pt)
         if construction == "form":
             page.endForm()
             page.doForm(f"row{k}")
@@ -111,11 +114,14 @@ def write_pdf(
     return shown
 
 
-def _draw_path(page, xy_mm):
+def _draw_path(page, xy_mm, round_pt):
+    xy_pt = xy_mm * mm
+    if round_pt:
+        xy_pt = np.round(xy_pt / round_pt) * round_pt
     path = page.beginPath()
-    path.moveTo(xy_mm[0, 0] * mm, xy_mm[0, 1] * mm)
-    for x, y in xy_mm[1:]:
-        path.lineTo(x * mm, y * mm)
+    path.moveTo(*xy_pt[0])
+    for x, y in xy_pt[1:]:
+        path.lineTo(x, y)
     page.drawPath(path)
 
 

@@ -128,6 +128,27 @@ def test_a_pulse_that_contradicts_the_gain_is_doubtful(signals_mv, tmp_path):
     assert "the pulse is 10.0 mm high, the gain is 20 mm/mV" in found.reasons
 
 
+@pytest.mark.parametrize("construction", ["lead", "line"])
+def test_coordinates_in_whole_points_are_doubtful(
+    signals_mv, tmp_path, construction
+):
+    shown_mv = write_pdf(
+        tmp_path / "a.pdf", signals_mv, construction=construction, round_pt=1
+    )
+    found = read_page(tmp_path / "a.pdf", 0)
+    assert found.quality == "doubtful"
+    # A point is 25.4 / 72 mm.
+    (reason,) = found.reasons
+    assert "steps of 0.035 mV and 14 ms, while " in reason
+    # Samples at even times are, whatever x is rounded to.
+    assert _db(shown_mv, found) > 22
+
+
+def test_coordinates_in_tenths_of_points_are_good(signals_mv, tmp_path):
+    write_pdf(tmp_path / "a.pdf", signals_mv, round_pt=0.1)
+    assert read_page(tmp_path / "a.pdf", 0).quality == "good"
+
+
 @pytest.mark.parametrize(
     "text", ["", "25 mm/s", "25 mm/s 10 mm/mV 20 mm/mV", "25 or 50 Hz"]
 )
@@ -161,3 +182,20 @@ def test_the_box_of_traces_leaves_out_header_and_footer(signals_mv, tmp_path):
     assert left < 25 / 297 and right > 274 / 297
     header = image[: round(top * height)]
     assert (header.min(axis=2) < 60).sum() > 100
+
+
+@pytest.mark.parametrize("turned_deg", [0, 90, 180, 270])
+def test_traces_and_their_box_lie_on_the_page_that_is_seen(
+    signals_mv, tmp_path, turned_deg
+):
+    write_pdf(tmp_path / "a.pdf", signals_mv, turned_deg=turned_deg)
+    (page,) = find_pages([tmp_path / "a.pdf"])
+    image = page.read()
+    reading = page.read_traces()
+    left, top, right, bottom = reading.digitized.traces_box
+    for lead, shares in reading.traces:
+        assert lead in LEADS
+        at = np.floor(shares[20:-20] * image.shape[1::-1]).astype(int)
+        # Ink is black, the grid is not.
+        assert np.median(image[at[:, 1], at[:, 0]].max(axis=1)) < 90
+        assert ((left, top) < shares).all() and (shares < (right, bottom)).all()

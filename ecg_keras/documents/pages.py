@@ -70,9 +70,18 @@ class Page:
         Raises:
             InputError: the file is damaged.
         """
+        reading = self.read_traces()
+        return reading and reading.digitized
+
+    def read_traces(self):
+        """`vector.VectorReading` of a PDF's paths, or None.
+
+        Raises:
+            InputError: the file is damaged.
+        """
         if self.problem or not is_pdf(self.path):
             return None
-        return vector.read_page(self.path, self.index)
+        return vector.read_traces(self.path, self.index)
 
     def sha256(self):
         """Of the file, in hexadecimal digits."""

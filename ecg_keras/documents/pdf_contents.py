@@ -1,7 +1,7 @@
 """What a page of a PDF holds: chains of points, straight lines, words.
 
-Places are in points of 1/72 inch from the page's top left corner as it is
-seen, x right and y down.
+Places are in points of 1/72 inch from the page's top left corner, with its text
+level, x right and y down.
 """
 
 import ctypes
@@ -32,11 +32,13 @@ class Contents:
     """What a page holds.
 
     Attributes:
-        size_pt: width and height of the page as it is seen.
+        size_pt: width and height of the page, its text level.
         chains: list of (n, 2) points, paths that follow each other joined.
         lines: (n, 4) x0, y0, x1, y1 of lines along an axis.
         words: list of `Word`.
         text: all of it.
+        turns: how often the page as it is seen was turned, anticlockwise,
+            until its text was level.
     """
 
     size_pt: np.ndarray
@@ -44,6 +46,20 @@ class Contents:
     lines: np.ndarray
     words: list
     text: str
+    turns: int = 0
+
+    def seen_shares(self, shares):
+        """Places on the page as it is seen.
+
+        Args:
+            shares: (n, 2) x and y as shares of `size_pt`.
+
+        Returns:
+            (n, 2), as shares of the width and height that are seen.
+        """
+        for _ in range(self.turns):
+            shares = np.stack([1 - shares[:, 1], shares[:, 0]], axis=1)
+        return shares
 
 
 def read_contents(path, index):
@@ -91,6 +107,7 @@ def read_contents(path, index):
         np.array(lines).reshape(-1, 4),
         _words(letters),
         text,
+        turns,
     )
 
 

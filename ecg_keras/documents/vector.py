@@ -29,12 +29,33 @@ MIN_LEADS = 3
 MIN_GRID_LINES = 12
 # Pulses and the grid have to agree on the scale.
 MAX_SCALE_ERROR = 0.03
+# Coordinates of a step whose error has more than this share of a trace's power
+# (22 dB) are too coarse.
+MAX_ROUNDING_SHARE = 10**-2.2
+# The least standard deviation of a trace that is compared with rounding.
+LEAST_MV = 0.05
+# Of a lattice, this share of the gaps are whole steps, to this share of a step.
+_ON_LATTICE, _OFF_STEP = 0.9, 0.1
 # Einthoven: a larger share of II's power says that leads are mistaken.
 MAX_EINTHOVEN_SHARE = 0.05
 _NUMBER = r"(\d+(?:[.,]\d+)?)\s*mm\s*/\s*"
 _SPEED = re.compile(_NUMBER + r"s(?![a-z])", re.IGNORECASE)
 _GAIN = re.compile(_NUMBER + r"mv", re.IGNORECASE)
 _NAMES = {lead.lower(): lead for lead in LEADS}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class VectorReading:
+    """What a page's paths give.
+
+    Attributes:
+        digitized: `DigitizedEcg`.
+        traces: list of (lead, (n, 2) x and y of its points, as shares of the
+            width and height of the page as it is seen).
+    """
+
+    digitized: DigitizedEcg
+    traces: list
 
 
 @dataclasses.dataclass
@@ -63,6 +84,12 @@ class Trace:
 
 
 def read_page(path, index):
+    """`DigitizedEcg` of a page; see `read_traces`."""
+    reading = read_traces(path, index)
+    return reading and reading.digitized
+
+
+def read_traces(path, index):
     """Read the traces that a page of a PDF holds as paths.
 
     Zero mV is a pulse's foot where a row has a pulse, else the trace's median.
@@ -72,7 +99,7 @@ def read_page(path, index):
         index: number of the page, from 0.
 
     Returns:
-        `DigitizedEcg`, or None where the page has no such traces, or not
+        `VectorReading`, or None where the page has no such traces, or not
         enough is printed beside them to know what they are.
 
     Raises:
@@ -138,19 +165,25 @@ def _read(contents, mm_pt, has_grid):
         first, values = _sampled(trace.xy_mm, start_mm, speed)
         last = min(first + len(values), n_samples)
         row[first:last] = (zero_mm - values[: last - first]) / gain
-    reasons += _einthoven(signals_mv)
-    return DigitizedEcg(
+    reasons += _einthoven(signals_mv) + _too_coarse(traces, speed, gain)
+    shares = [
+        contents.seen_shares(trace.xy_mm * mm_pt / contents.size_pt)
+        for trace in traces
+    ]
+    digitized = DigitizedEcg(
         signals_mv,
         layout=_layout_name(rows),
         speed_mm_per_s=speed,
         gain_mm_per_mv=gain,
         rows=tuple(tuple(dict.fromkeys(t.name for t in row)) for row in rows),
-        traces_box=_box(traces, contents.size_pt, mm_pt),
+        traces_box=_box(traces, contents, mm_pt),
         quality=DOUBTFUL if reasons else GOOD,
         reasons=tuple(reasons),
         read_by="paths of the file",
         source=FROM_VECTOR,
     )
+    names = [trace.name for trace in traces]
+    return VectorReading(digitized, list(zip(names, shares, strict=True)))
 
 
 def _grid_mm_pt(lines):
@@ -377,15 +410,11 @@ def _sampled(xy_mm, start_mm, speed_mm_per_s):
     band-limited; between others the trace is a line.
     """
     n = len(xy_mm)
-    step_mm, x0_mm = np.polyfit(np.arange(n), xy_mm[:, 0], 1)
-    uneven_mm = np.abs(xy_mm[:, 0] - x0_mm - step_mm * np.arange(n)).max()
-    rate_hz = speed_mm_per_s / step_mm
-    start_s = (x0_mm - start_mm) / speed_mm_per_s
-    even = uneven_mm < 0.4 * step_mm and (
-        abs(rate_hz / round(rate_hz) - 1) * n < 0.1
-    )
+    even = _even_samples(xy_mm[:, 0], speed_mm_per_s)
     times_s = (xy_mm[:, 0] - start_mm) / speed_mm_per_s
     if even:
+        x0_mm, rate_hz = even
+        start_s = (x0_mm - start_mm) / speed_mm_per_s
         times_s = start_s + np.arange(n) / rate_hz
     first = max(int(np.ceil(times_s[0] * RATE_HZ - 0.25)), 0)
     last = int(np.floor(times_s[-1] * RATE_HZ + 0.25))
@@ -404,6 +433,25 @@ def _sampled(xy_mm, start_mm, speed_mm_per_s):
     return first, values
 
 
+def _even_samples(x_mm, speed_mm_per_s):
+    """(x of the first in mm, rate in Hz) of points at even times, or None.
+
+    Where the file rounds x, points are even to that.
+    """
+    n = len(x_mm)
+    step_mm, x0_mm = np.polyfit(np.arange(n), x_mm, 1)
+    uneven_mm = np.abs(x_mm - x0_mm - step_mm * np.arange(n)).max()
+    rounding_mm = _lattice_step(x_mm)
+    rate_hz = speed_mm_per_s / step_mm
+    # By how many samples the last is off; of rounding it is the fit's error.
+    off = abs(rate_hz / round(rate_hz) - 1) * n
+    if uneven_mm > max(0.4 * step_mm, 0.75 * rounding_mm):
+        return None
+    if off > 0.1 + 3 * rounding_mm / step_mm / np.sqrt(n):
+        return None
+    return x0_mm, rate_hz
+
+
 def _einthoven(signals_mv):
     """A reason for doubt, where I + III is not II."""
     one, two, three = (
@@ -419,17 +467,55 @@ def _einthoven(signals_mv):
     return []
 
 
+def _too_coarse(traces, speed_mm_per_s, gain_mm_per_mv):
+    """A reason for doubt, where files round a trace's coordinates too far.
+
+    A step s of rounding has the variance s^2 / 12; along time it counts by the
+    trace's slope.
+    """
+    worst, reasons = MAX_ROUNDING_SHARE, []
+    for trace in traces:
+        x_mm, y_mm = trace.xy_mm.T
+        step_x_mm, step_y_mm = _lattice_step(x_mm), _lattice_step(y_mm)
+        even = _even_samples(x_mm, speed_mm_per_s) is not None
+        # Samples at even times lie on a lattice without any rounding.
+        error_x_mm = 0.0 if even else step_x_mm
+        slope = np.diff(y_mm).std() / max(np.diff(x_mm).mean(), 1e-6)
+        noise = (step_y_mm**2 + (error_x_mm * slope) ** 2) / 12
+        # Of a lead that is all but flat the share says nothing.
+        share = noise / max(y_mm.var(), (LEAST_MV * gain_mm_per_mv) ** 2)
+        if share > worst:
+            worst = share
+            reasons = [
+                "the file rounds the trace's coordinates: steps of "
+                f"{step_y_mm / gain_mm_per_mv:.3f} mV and "
+                f"{1000 * step_x_mm / speed_mm_per_s:.0f} ms, while "
+                f"{trace.name} is {np.ptp(y_mm) / gain_mm_per_mv:.2f} mV high"
+            ]
+    return reasons
+
+
+def _lattice_step(values):
+    """The step of the lattice that all values lie on; 0 where there is none."""
+    gaps = np.diff(np.unique(np.round(values, 3)))
+    if len(gaps) < 3:
+        return 0.0
+    step = np.percentile(gaps, 10)
+    steps = gaps / step
+    on_it = np.abs(steps - np.round(steps)) < _OFF_STEP
+    return float(step) if on_it.mean() >= _ON_LATTICE else 0.0
+
+
 def _only_number(rule, text):
     """The number that all matches of a rule agree on, or None."""
     numbers = {float(n.replace(",", ".")) for n in rule.findall(text)}
     return numbers.pop() if len(numbers) == 1 else None
 
 
-def _box(traces, size_pt, mm_pt):
+def _box(traces, contents, mm_pt):
     """Where the traces lie, with 4 mm around them, as shares of the page."""
     xy = np.concatenate([trace.xy_mm for trace in traces]) * mm_pt
     around_pt = 4 * mm_pt
-    left, top = (xy.min(axis=0) - around_pt) / size_pt
-    right, bottom = (xy.max(axis=0) + around_pt) / size_pt
-    box = np.clip((left, top, right, bottom), 0, 1)
-    return tuple(float(edge) for edge in box)
+    corners = np.stack([xy.min(axis=0) - around_pt, xy.max(axis=0) + around_pt])
+    shares = contents.seen_shares(corners / contents.size_pt).clip(0, 1)
+    return (*shares.min(axis=0).tolist(), *shares.max(axis=0).tolist())
