@@ -1,12 +1,15 @@
 """The competition's page found on its own grid, whichever way it lies."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from ecg_keras.drawing.clean_page import Header, render_page
+from ecg_keras.drawing.clean_page import Header, Style, render_page
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.page.images import resize
+from ecg_keras.page.layouts import COMPETITION, OTHERS
 from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.registration.anchor import (
     GRID_X_MM,
@@ -17,23 +20,68 @@ from ecg_keras.registration.anchor import (
 PAGE_PX = np.array([[0.0, 0.0], [2200.0, 1700.0], [118.1, 708.29]])
 
 
-@pytest.fixture(scope="module")
-def page():
+def _drawn(layout=COMPETITION):
     signals = simulate(np.random.default_rng(3))
-    image = render_page(from_grid(signals, 500), 500, Header(id="1"))
+    table = from_grid(signals, 500, stretch=layout.stretch)
+    style = Style(layout=layout)
+    image = render_page(table, 500, Header(id="1"), style)
     return resize(image, 850, 1100)
 
 
-@pytest.mark.parametrize("quarters", [0, 1, 2])
-def test_the_page_s_corner_is_found_from_any_crossing(page, quarters):
+def _anchor(image, quarters=0):
     # A map that counts from a crossing somewhere: 3 boxes right, 7 down.
     step = 200 / 25.4 / 2
     origin = np.array([GRID_X_MM + 15, GRID_Y_MM % 5 + 35]) * step
     matrix = [[step, 0, origin[0]], [0, step, origin[1]]]
     paper_map = PaperMap.from_homography(matrix, (-20, -40, 265, 180))
-    turned = paper_map.turned(quarters)
-    anchor = competition_anchor(page, turned)
+    return competition_anchor(image, paper_map.turned(quarters))
+
+
+@pytest.fixture(scope="module")
+def page():
+    return _drawn()
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2])
+def test_the_page_s_corner_is_found_from_any_crossing(page, quarters):
+    anchor = _anchor(page, quarters)
     np.testing.assert_allclose(
         anchor.to_picture(PAGE_PX), PAGE_PX / 2, atol=0.01
     )
-    assert anchor.margin > 1.0
+    assert anchor.is_sure
+
+
+@pytest.mark.parametrize("lost", ["left margin", "upper half", "stains"])
+def test_the_page_is_sure_with_a_part_of_it_lost(page, lost):
+    page = page.copy()
+    if lost == "left margin":
+        # Up to just before the pulses.
+        page[:, :36] = 255
+    elif lost == "upper half":
+        page[:300] = 255
+    else:
+        page[200:330, 300:500] = 90
+        page[600:700, 700:1000] = 160
+    assert _anchor(page).is_sure
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        *OTHERS,
+        dataclasses.replace(COMPETITION, gain_mm_per_mv=5.0),
+        dataclasses.replace(COMPETITION, gain_mm_per_mv=20.0),
+        dataclasses.replace(COMPETITION, speed_mm_per_s=50.0),
+        dataclasses.replace(
+            COMPETITION,
+            rows=COMPETITION.rows[:3],
+            zero_mv_y_px=COMPETITION.zero_mv_y_px[:3],
+        ),
+    ],
+    ids=lambda layout: (
+        f"{layout.name} {layout.gain_mm_per_mv:g} mm/mV "
+        f"{layout.speed_mm_per_s:g} mm/s"
+    ),
+)
+def test_another_page_on_the_same_paper_is_not_sure(layout):
+    assert not _anchor(_drawn(layout)).is_sure

@@ -14,12 +14,15 @@ from ecg_keras.drawing.canvas import (
 )
 from ecg_keras.ecg.leads import LEADS
 from ecg_keras.page.layouts import COMPETITION, Layout
-from ecg_keras.page.paper import CALIBRATION_PULSE_MV, CALIBRATION_PULSE_S
+from ecg_keras.page.paper import (
+    CALIBRATION_PULSE_MV,
+    CALIBRATION_PULSE_S,
+    TICK_HEIGHT_PX,
+    TICK_WIDTH_PX,
+)
 
 # Measured on pages drawn by the competition's generator.
 PULSE_WIDTH_PX = 3.0
-TICK_WIDTH_PX = 5.8
-TICK_HEIGHT_PX = 50.0
 MAX_INK_GREY = 0.2  # each page has one grey between 0 and this
 NAME_BELOW_ZERO_PX = 53.5
 PAPER_SPEED_PLACE = (393, 1661)

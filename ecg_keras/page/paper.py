@@ -29,6 +29,11 @@ TIME_ZERO_X_PX = 118.1
 CALIBRATION_PULSE_MV = 1.0
 CALIBRATION_PULSE_S = 0.2
 
+# Ticks between the columns of the upper three rows, about their zero lines.
+TICK_TIMES_S = (2.5, 5.0, 7.5)
+TICK_WIDTH_PX = 5.8
+TICK_HEIGHT_PX = 50.0
+
 
 def x_px(time_s):
     """Page x in px of a time in s (a number or an array)."""

@@ -2,8 +2,12 @@
 
 The grid tells mm but not which: the page's corner is a whole number of boxes
 and quarter turns away (its 5 mm lines are counted from the bottom left corner).
-Which, the traces tell: zero lines and calibration pulses of four rows. What the
-grid prints in every box alike is taken out first.
+Which, the traces tell: zero lines and calibration pulses of four rows, and the
+ticks between their columns. What the grid prints in every box alike is taken
+out first.
+
+Where it fits best each pulse and each tick is looked for on its own: a page of
+another layout or gain has some of them at most.
 """
 
 import dataclasses
@@ -21,6 +25,8 @@ from ecg_keras.page.paper import (
     PAGE_WIDTH_PX,
     PAPER_SPEED_MM_PER_S,
     PX_PER_MM,
+    TICK_HEIGHT_PX,
+    TICK_TIMES_S,
     TIME_ZERO_X_PX,
     ZERO_MV_Y_PX,
     x_px,
@@ -39,7 +45,13 @@ _BOX = round(COARSE_GRID_MM / _STEP_MM)
 _BLOCK = 8
 # A trace lies near its zero line most of the time: to this many mm.
 _NEAR_MM = 1.0
-_PULSE_SHARE = 0.5
+# What makes the place sure; see `is_sure`.
+LEAST_MARGIN, LEAST_DARKER = 3.5, 0.45
+# Paper beside a mark is looked at from here.
+_BESIDE_MM = 1.5
+_BOTH_SIDES = (-_BESIDE_MM, _BESIDE_MM)
+# Marks may be off their places by this many steps.
+_SLACK = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,10 +62,32 @@ class Anchor:
         paper_map: `PaperMap`, mm from the page's top left corner.
         margin: by how much its score is above that of the best other place,
             in standard deviations of the scores of all places.
+        pulses: how much darker the tops of calibration pulses are than the
+            paper beside them, 0 to 1, that of the strip last; NaN for one that
+            is not in the picture.
+        ticks: the same of ticks between columns.
     """
 
     paper_map: PaperMap
     margin: float
+    pulses: tuple[float, ...]
+    ticks: tuple[float, ...]
+
+    @property
+    def is_sure(self):
+        """Whether this is the competition's page beyond doubt.
+
+        Its place stands out, the strip's pulse is there and another one (other
+        gains have lower or higher ones, other layouts have them elsewhere),
+        and at least half of the ticks in the picture, three or more.
+        """
+        *others, strip = np.nan_to_num(self.pulses)
+        seen = np.nan_to_num(self.ticks) >= LEAST_DARKER
+        return bool(
+            self.margin >= LEAST_MARGIN
+            and min(strip, max(others)) >= LEAST_DARKER
+            and seen.sum() >= max(3, np.isfinite(self.ticks).sum() / 2)
+        )
 
     def to_picture(self, page_px):
         """Picture px of points in page px (`paper.py`), (..., 2)."""
@@ -69,8 +103,47 @@ def competition_anchor(image, paper_map):
 
     Returns:
         `Anchor`. It is the best place, whether or not the page is the
-        competition's: look at `margin`.
+        competition's: look at `is_sure`.
     """
+    ink, first_mm = _ink(image, paper_map)
+    turned = [np.ascontiguousarray(np.rot90(ink, q)) for q in range(4)]
+    all_scores = [_scores(part) for part in turned]
+    quarters = int(np.argmax([scores.max() for scores in all_scores]))
+    scores = all_scores[quarters]
+    row, column = np.unravel_index(scores.argmax(), scores.shape)
+    best, spread = (
+        scores[row, column],
+        np.concatenate([scores.ravel() for scores in all_scores]).std(),
+    )
+    scores[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2] = -np.inf
+    second = max(scores.max() for scores in all_scores)
+    # `np.rot90` of the raster is the raster of `turned`: x is the old y.
+    last_mm = first_mm + _STEP_MM * np.array(ink.shape[::-1])
+    corners = np.array(
+        [
+            [x, y]
+            for x in (first_mm[0], last_mm[0])
+            for y in (first_mm[1], last_mm[1])
+        ]
+    )
+    turn = np.linalg.matrix_power(np.array([[0, 1], [-1, 0]]), quarters)
+    first = (corners @ turn.T).min(axis=0)
+    line = first + COARSE_GRID_MM * (np.array([column, row]) - _MARGIN_BOXES)
+    corner = line - [GRID_X_MM, GRID_Y_MM % COARSE_GRID_MM]
+    page_map = paper_map.turned(quarters).from_origin(corner)
+    shape = image.shape[:2]
+    pulses = _seen(turned[quarters], first - corner, page_map, shape, _pulses())
+    ticks = _seen(turned[quarters], first - corner, page_map, shape, _ticks())
+    return Anchor(
+        page_map,
+        float((best - second) / max(spread, 1e-9)),
+        pulses,
+        ticks,
+    )
+
+
+def _ink(image, paper_map):
+    """(h, w) darkness of all but the grid, and x, y of its corner in mm."""
     left, top, right, bottom = paper_map.bounds_mm
     boxes_x = np.arange(np.floor(left / 5), np.ceil(right / 5)) * 5.0
     boxes_y = np.arange(np.floor(top / 5), np.ceil(bottom / 5)) * 5.0
@@ -88,32 +161,43 @@ def competition_anchor(image, paper_map):
     )
     straight = whole.sampled(small, x_mm, y_mm, borderMode=cv2.BORDER_REPLICATE)
     ink = _without_grid(contrast(straight, 2 * _BOX))
-    all_scores = [_scores(np.rot90(ink, quarters)) for quarters in range(4)]
-    quarters = int(np.argmax([scores.max() for scores in all_scores]))
-    scores = all_scores[quarters]
-    row, column = np.unravel_index(scores.argmax(), scores.shape)
-    best, spread = (
-        scores[row, column],
-        np.concatenate([scores.ravel() for scores in all_scores]).std(),
-    )
-    scores[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2] = -np.inf
-    second = max(scores.max() for scores in all_scores)
-    # `np.rot90` of the raster is the raster of `turned`: x is the old y.
-    corners = np.array(
-        [
-            [x, y]
-            for x in (boxes_x[0], boxes_x[-1] + 5)
-            for y in (boxes_y[0], boxes_y[-1] + 5)
-        ]
-    )
-    turn = np.linalg.matrix_power(np.array([[0, 1], [-1, 0]]), quarters)
-    first = (corners @ turn.T).min(axis=0)
-    line = first + COARSE_GRID_MM * (np.array([column, row]) - _MARGIN_BOXES)
-    corner = line - [GRID_X_MM, GRID_Y_MM % COARSE_GRID_MM]
-    return Anchor(
-        paper_map.turned(quarters).from_origin(corner),
-        float((best - second) / max(spread, 1e-9)),
-    )
+    return ink, np.array([boxes_x[0], boxes_y[0]])
+
+
+def _seen(ink, first_mm, page_map, shape, marks):
+    """How much darker marks are than the paper beside them.
+
+    Args:
+        ink: (h, w) raster of the page.
+        first_mm: (2,) page mm of its corner.
+        page_map: `PaperMap` of the page.
+        shape: (height, width) of the picture in px.
+        marks: see `_pulses`.
+
+    Returns:
+        for each mark a number, 0 to 1; NaN where it is not in the picture.
+    """
+    found = []
+    for on, *beside in marks:
+        px = page_map.to_px(on)
+        if not ((px > 0) & (px < shape[::-1])).all():
+            found.append(np.nan)
+            continue
+        best = 0.0
+        for dx in range(-_SLACK, _SLACK + 1):
+            for dy in range(-_SLACK, _SLACK + 1):
+                shift = first_mm - _STEP_MM * np.array([dx, dy])
+                around = max(_mean_at(ink, part - shift) for part in beside)
+                best = max(best, _mean_at(ink, on - shift) - around)
+        found.append(best)
+    return tuple(found)
+
+
+def _mean_at(ink, points_mm):
+    """Mean of a raster at points in mm from its corner."""
+    index = np.floor(points_mm / _STEP_MM).astype(int)
+    index = np.clip(index, 0, np.array(ink.shape[::-1]) - 1)
+    return float(ink[index[:, 1], index[:, 0]].mean())
 
 
 # Boxes that are looked at before a raster's first.
@@ -159,9 +243,10 @@ def _scores(ink):
     starts_y = np.arange(0, ink.shape[0], _BOX)
     starts_x = np.arange(0, ink.shape[1], _BOX)
     scores = np.zeros((len(starts_y), len(starts_x)), np.float32)
-    for picture, points, weight in (
-        (band, _zero_lines_mm(), 1 - _PULSE_SHARE),
-        (outline, _pulses_mm(), _PULSE_SHARE),
+    for picture, points in (
+        (band, _zero_lines_mm()),
+        (outline, _points(_pulses())),
+        (outline, _points(_ticks())),
     ):
         index = np.round(
             (points - [GRID_X_MM, GRID_Y_MM % COARSE_GRID_MM]) / _STEP_MM - 0.5
@@ -170,7 +255,7 @@ def _scores(ink):
         kernel[index[:, 1], index[:, 0]] = 1.0
         padded = np.pad(picture, [(0, kernel.shape[0]), (0, kernel.shape[1])])
         matched = cv2.matchTemplate(padded, kernel, cv2.TM_CCORR)
-        scores += weight * matched[np.ix_(starts_y, starts_x)] / len(index)
+        scores += matched[np.ix_(starts_y, starts_x)] / len(index)
     return scores
 
 
@@ -180,16 +265,47 @@ def _zero_lines_mm():
     return np.array([[v, y / PX_PER_MM] for y in ZERO_MV_Y_PX for v in x])
 
 
-def _pulses_mm():
-    """Points of the outlines of the calibration pulses, (n, 2) mm."""
+def _points(marks):
+    """Points on marks, (n, 2) mm."""
+    return np.concatenate([on for on, *_ in marks])
+
+
+def _pulses():
+    """Tops of the calibration pulses that lie on no 5 mm line.
+
+    Their sides do, and so does the top of the second row's.
+
+    Returns:
+        for each (points on it, points above and below, points left of it),
+        each (n, 2) mm: at another paper speed it goes on there.
+    """
     right = TIME_ZERO_X_PX / PX_PER_MM
     left = right - CALIBRATION_PULSE_S * PAPER_SPEED_MM_PER_S
     height = CALIBRATION_PULSE_MV * GAIN_MM_PER_MV
-    up = np.arange(0, height, _STEP_MM)
-    along = np.arange(left, right, _STEP_MM)
-    points = []
-    for zero in ZERO_MV_Y_PX:
-        y = zero / PX_PER_MM
-        points += [[x, y - v] for x in (left, right) for v in up]
-        points += [[x, y - height] for x in along]
-    return np.array(points)
+    x = np.arange(left + _STEP_MM, right, _STEP_MM)
+    marks = []
+    for zero in (ZERO_MV_Y_PX[0], *ZERO_MV_Y_PX[2:]):
+        y = zero / PX_PER_MM - height
+        top = np.stack([x, np.full_like(x, y)], axis=1)
+        beside = np.concatenate([top + [0, v] for v in _BOTH_SIDES])
+        marks.append((top, beside, top - [COARSE_GRID_MM, 0]))
+    return marks
+
+
+def _ticks():
+    """The ticks that stand on no 5 mm line, as the middle ones do.
+
+    Returns:
+        for each (points on it, points beside it), each (n, 2) mm.
+    """
+    half = TICK_HEIGHT_PX / PX_PER_MM / 2
+    y = np.arange(-half, half, _STEP_MM) + _STEP_MM / 2
+    marks = []
+    for zero in ZERO_MV_Y_PX[:-1]:
+        for time in (TICK_TIMES_S[0], TICK_TIMES_S[2]):
+            middle = np.array([x_px(time), zero]) / PX_PER_MM
+            line = middle + np.stack([0 * y, y], axis=1)
+            on = [line + [v, 0] for v in (-_STEP_MM, 0, _STEP_MM)]
+            beside = [line + [v, 0] for v in _BOTH_SIDES]
+            marks.append((np.concatenate(on), np.concatenate(beside)))
+    return marks
