@@ -49,7 +49,7 @@ def measured(image, px_per_mm):
 
 
 def _patches(image):
-    """Up to 9 squares of the middle of a picture, those with least ink."""
+    """Up to 5 squares of the middle of a picture, those with little ink."""
     height, width = image.shape[:2]
     size = min(PATCH_PX, height // 3, width // 3)
     tops = np.linspace(0.12, 0.88, 5) * (height - size)
@@ -59,11 +59,11 @@ def _patches(image):
         for t in tops
         for x in lefts
     ]
-    return sorted(patches, key=lambda p: np.percentile(p, 2))[-12:-3]
+    return sorted(patches, key=lambda p: np.percentile(p, 2))[-8:-3]
 
 
 def _of_patch(patch, px_per_mm):
-    grey = patch.mean(axis=2)
+    grey = patch.mean(axis=2, dtype=np.float32)
     paper = np.percentile(grey, 75)
     light = patch[grey >= paper]
     fine, coarse = [], []

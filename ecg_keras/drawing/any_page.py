@@ -38,6 +38,7 @@ _MAX_CANVAS_PX = 3e7
 _WINDOW_MM = (2.0, 12.0)
 _BEZEL_MM = (4.0, 14.0)
 RESAMPLED_SHARE = 0.2  # of files and scans
+GREY_COPY_SHARE = 0.3  # of copies
 HELD_SHARE = 0.06  # of photos
 
 
@@ -457,6 +458,12 @@ def _as_file(description, image, rng):
         return camera.sensed(image, rng, 0.0, 0.0, quality)
     if capture == "copy":
         image = camera.photocopied(image, rng, strength)
+        if rng.random() < GREY_COPY_SHARE:
+            # Kept as a small grey picture: speckle becomes mottled grey.
+            image = camera.resampled(image, rng)
+            image = camera.toned(
+                image, rng.uniform(30, 90), rng.uniform(190, 250)
+            )
         return camera.sensed(image, rng, 0.0, 0.0, quality)
     if capture == "scan":
         blur = rng.uniform(0.2, 0.6)

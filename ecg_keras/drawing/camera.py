@@ -81,6 +81,12 @@ def held(image, rng):
     return cv2.blendLinear(soft, image, weight, 1 - weight)
 
 
+def toned(image, black, white):
+    """Tones between two: black becomes `black`, white `white`."""
+    tones = np.linspace(black, white, 256)
+    return cv2.LUT(image, tones.round().astype(np.uint8))
+
+
 def levelled(image, black, white):
     """Tones stretched: what is `black` or darker becomes 0, `white` 255."""
     tones = (np.arange(256) - black) * (255 / (white - black))
