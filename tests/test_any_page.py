@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ecg_keras.drawing import any_page
 from ecg_keras.drawing.any_page import (
     draw,
     printed_signals,
@@ -114,6 +115,17 @@ def test_traces_are_where_layout_and_signals_say(capture):
     assert len(errors_px) > 60
     # Names and pulses stand on some traces: the median is not theirs.
     assert np.median(np.abs(errors_px)) < 0.25
+
+
+def test_some_copies_are_kept_in_pale_grey(monkeypatch):
+    darkest = {}
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(any_page, "GREY_COPY_SHARE", share)
+        image = _page_of("copy").image
+        assert np.ptp(image.astype(int), axis=2).max() == 0
+        darkest[share] = np.percentile(image, 0.1)
+        assert np.percentile(image, 99.9) <= (255, 252)[round(share)]
+    assert darkest[0.0] < 20 and darkest[1.0] >= 28
 
 
 def test_what_is_printed_is_finite_and_all_else_is_nan():

@@ -18,6 +18,7 @@ import filelock
 import numpy as np
 from tqdm import tqdm
 
+from ecg_keras.commands.page_flags import output_folder, page_files
 from ecg_keras.commands.report import write_report
 from ecg_keras.documents.pages import find_pages, shown_part
 from ecg_keras.documents.sources import find_files
@@ -33,7 +34,7 @@ from ecg_keras.ecg.signal_files import (
 from ecg_keras.errors import InputError, UsageError, is_disk_full
 from ecg_keras.files import check_output_dir, replacing, write_json
 from ecg_keras.packaged import DEFAULT_MODEL, PAGE_READER
-from ecg_keras.settings import positional, setting
+from ecg_keras.settings import setting
 from ecg_keras.user_cache import keep_compiled_programs
 from ecg_keras.version import __version__
 
@@ -65,11 +66,7 @@ SUFFIXES = {
 class DigitizeConfig:
     """Settings of `python -m ecg_keras digitize`."""
 
-    images: tuple[str, ...] = positional(
-        "pictures, PDFs, folders, patterns, or @LIST, a text file that names "
-        "them line by line",
-        metavar="FILE",
-    )
+    images: tuple[str, ...] = page_files()
     model: tuple[str, ...] = setting(
         (DEFAULT_MODEL,),
         "reader (the tracer; the photo tracer for what it refuses), tracer or "
@@ -86,7 +83,7 @@ class DigitizeConfig:
     gain: float | None = setting(
         None, "gain in mm/mV; page_reader takes it from the pulses"
     )
-    output_dir: str | None = setting(None, "folder for the files")
+    output_dir: str | None = output_folder()
     rate_hz: int = setting(RATE_HZ, "samples a second of the tables")
     format: tuple[str, ...] = setting(
         ("csv",), "kinds of files to write", choices=FORMATS

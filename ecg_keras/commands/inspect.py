@@ -15,13 +15,14 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from ecg_keras.commands.page_flags import output_folder, page_files
 from ecg_keras.documents.pages import find_pages
 from ecg_keras.documents.sources import find_files
 from ecg_keras.errors import InputError, UsageError
 from ecg_keras.files import replacing, write_json
 from ecg_keras.page.paper import COARSE_GRID_MM
 from ecg_keras.registration.register import register
-from ecg_keras.settings import positional, setting
+from ecg_keras.settings import setting
 
 # The longer side of the pictures that are written, at most.
 MAX_PICTURE_PX = 2400
@@ -36,12 +37,8 @@ _SUBPIXEL_BITS = 3
 class InspectConfig:
     """Settings of `python -m ecg_keras inspect`."""
 
-    images: tuple[str, ...] = positional(
-        "pictures, PDFs, folders, patterns, or @LIST, a text file that names "
-        "them line by line",
-        metavar="FILE",
-    )
-    output_dir: str | None = setting(None, "folder for the files")
+    images: tuple[str, ...] = page_files()
+    output_dir: str | None = output_folder()
     px_per_mm: float | None = setting(
         None, "px of the picture for each mm of the paper, where it is known"
     )
