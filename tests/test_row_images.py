@@ -1,15 +1,18 @@
 """Straightened rows: where their pixels come from and what they show."""
 
+import cv2
 import numpy as np
 import pytest
 
 from ecg_keras.data.augmentation import vary_light
+from ecg_keras.data.pictures import Picture, Pictures, known_page
 from ecg_keras.data.row_batches import random_parts
 from ecg_keras.drawing.clean_page import Style, render_page
 from ecg_keras.drawing.image_types import degrade
 from ecg_keras.ecg.leads import printed_mask
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.ecg.synthesis import simulate
+from ecg_keras.page.layouts import COMPETITION
 from ecg_keras.page.paper import voltage_mv
 from ecg_keras.page.row_images import (
     MARGIN_SAMPLES,
@@ -139,15 +142,11 @@ def test_varying_changes_light_and_not_shape():
 
 
 def _pictures(folder, page, signals_mv):
-    import cv2
-
-    from ecg_keras.data.pictures import Picture, Pictures
-
     path = folder / "page.png"
     cv2.imwrite(str(path), page)
+    shown = np.where(printed_mask() > 0, signals_mv, np.nan)
     return Pictures(
         sources=(Picture(str(path), None, True, 0),),
         records=(None,),
-        targets=signals_mv[None],
-        rows_mv=_rows_mv(signals_mv)[None],
+        pages=(known_page(COMPETITION.printed(), shown),),
     )

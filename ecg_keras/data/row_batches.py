@@ -10,38 +10,33 @@ import numpy as np
 import tensorflow as tf
 
 from ecg_keras.data.augmentation import vary_light
-from ecg_keras.data.pictures import read_picture
+from ecg_keras.data.pictures import read_on_paper
 from ecg_keras.data.tensorflow_devices import keep_off_the_accelerator
-from ecg_keras.ecg.leads import RATE_HZ
-from ecg_keras.page.paper import (
-    N_ROWS,
-    PX_PER_MV,
-    PX_PER_S,
+from ecg_keras.models.reading.printed_rows import (
+    MARGIN_MM,
+    MAX_PX_PER_MM,
+    SAMPLE_MM,
+    not_finer_than,
+    paper_rgb,
+    row_part,
 )
-from ecg_keras.page.row_images import (
-    SAMPLES_IN_STRIP,
-    SAMPLES_PER_COLUMN,
-    STRIP_HEIGHT,
-    STRIP_WIDTH,
-    cut_strip,
-)
+from ecg_keras.page.paper import GAIN_MM_PER_MV
+from ecg_keras.page.row_images import SAMPLES_PER_COLUMN, STRIP_HEIGHT
 
 PARTS_PER_PICTURE = 16
 SHUFFLED_PARTS = 256
-# As far as a row image may be off where the page is not found exactly: twice
-# the standard deviation down, in page px, and the most along time, in samples.
-SHIFT_Y_PX = 4.0
+# As far as a row image may be off where the page is not found exactly: the
+# standard deviation across, of most pictures and of a share of them, and the
+# most along time, in samples.
+SHIFT_MM, FAR_MM, FAR_SHARE = 0.25, 0.8, 0.25
 SHIFT_SAMPLES = 8
 # Half of the parts are those with the largest wave of so many candidates.
 N_CANDIDATES = 4
-
-
-def whole_strips(image, page_map):
-    """A picture's row images, (4, STRIP_HEIGHT, STRIP_WIDTH, 3) uint8."""
-    return np.stack([
-        cut_strip(image, page_map, row, 0, STRIP_WIDTH)
-        for row in range(N_ROWS)
-    ])  # fmt: skip
+# Share of pictures that are made coarser, and how coarse at most.
+COARSER_SHARE, COARSEST_PX_PER_MM = 0.3, 5.0
+# Share of pictures beyond which all is black, as for the packaged tracers,
+# rather than the paper's colour.
+BLACK_SHARE = 0.4
 
 
 def training_parts(
@@ -107,43 +102,71 @@ def random_parts(pictures, n_columns, seed, position, augment=True):
     rounds, position_in_round = divmod(position, len(pictures))
     order = np.random.default_rng([seed, 0, rounds]).permutation(len(pictures))
     picture = pictures.sources[order[position_in_round]]
-    rows_mv = pictures.rows_mv[picture.record]
+    page = pictures.pages[picture.record]
     rng = np.random.default_rng([seed, 1, position])
-    image, page_map = read_picture(picture)
+    finest = MAX_PX_PER_MM
+    if augment and rng.random() < COARSER_SHARE:
+        finest = np.exp(rng.uniform(*np.log((COARSEST_PX_PER_MM, finest))))
+    image, paper_map = not_finer_than(*read_on_paper(picture), finest)
+    beyond_rgb = paper_rgb(image)
+    if augment and rng.random() < BLACK_SHARE:
+        beyond_rgb = np.zeros(3)
+    spread_mm = SHIFT_MM
+    if augment and rng.random() < FAR_SHARE:
+        spread_mm = FAR_MM
+    seen_mv = {}
+    order = rng.permutation(len(page.layout.rows))
     strips, targets = [], []
     for part in range(PARTS_PER_PICTURE):
-        row = part % N_ROWS
-        first = _first_column(rows_mv[row], n_columns, rng)
-        shift = int(rng.integers(-SHIFT_SAMPLES, SHIFT_SAMPLES + 1))
-        shift_y = rng.normal(0, SHIFT_Y_PX / 2)
-        if not augment:
-            shift, shift_y = 0, 0.0
-        strip = cut_strip(
+        index = order[part % len(order)]
+        row = page.layout.rows[index]
+        if index not in seen_mv:
+            seen_mv[index] = _seen(page.rows_mv[index], row, image, paper_map)
+        row_mv = seen_mv[index]
+        first = SAMPLES_PER_COLUMN * _first_column(row_mv, n_columns, rng)
+        shift_mm = 0.0
+        if augment:
+            first += int(rng.integers(-SHIFT_SAMPLES, SHIFT_SAMPLES + 1))
+            shift_mm = rng.normal(0, spread_mm)
+        strip = row_part(
             image,
-            page_map,
-            row,
-            first,
+            paper_map,
+            row.x_start_mm - MARGIN_MM + first * SAMPLE_MM,
+            row.zero_y_mm + shift_mm,
             n_columns,
-            (shift * PX_PER_S / RATE_HZ, shift_y),
+            beyond_rgb,
         )
         strips.append(vary_light(strip, rng) if augment else strip)
-        samples = np.arange(SAMPLES_PER_COLUMN * n_columns)
-        samples += SAMPLES_PER_COLUMN * first + shift
-        target = rows_mv[row][samples.clip(0, SAMPLES_IN_STRIP - 1)]
-        target = np.where(samples % SAMPLES_IN_STRIP == samples, target, np.nan)
-        targets.append(target + shift_y / PX_PER_MV)
+        samples = first + np.arange(SAMPLES_PER_COLUMN * n_columns)
+        target = row_mv[samples.clip(0, len(row_mv) - 1)]
+        target = np.where(samples % len(row_mv) == samples, target, np.nan)
+        targets.append(target + shift_mm / GAIN_MM_PER_MV)
     return np.stack(strips), np.stack(targets).astype(np.float32)
+
+
+def _seen(row_mv, row, image, paper_map):
+    """A row's trace, NaN also where it lies beyond the picture."""
+    x_mm = row.x_start_mm - MARGIN_MM + SAMPLE_MM * np.arange(len(row_mv))
+    y_mm = row.zero_y_mm - np.nan_to_num(row_mv) * GAIN_MM_PER_MV
+    at_px = paper_map.to_px(np.stack([x_mm, y_mm], axis=-1))
+    height, width = image.shape[:2]
+    inside = ((at_px > 0) & (at_px < (width, height))).all(axis=-1)
+    return np.where(inside, row_mv, np.nan)
 
 
 def _first_column(row_mv, n_columns, rng):
     """Where a part begins: anywhere, half of the time at large waves.
 
-    These cross other rows, are rare, and hold most of the error's power.
+    These cross other rows, are rare, and hold most of the error's power. Parts
+    that show no trace are left aside where there are others.
     """
-    columns = rng.integers(0, STRIP_WIDTH - n_columns + 1, N_CANDIDATES)
-    if rng.random() < 0.5:
-        return int(columns[0])
-    size_mv = np.nan_to_num(np.abs(row_mv))
+    last = max(len(row_mv) // SAMPLES_PER_COLUMN - n_columns, 0)
+    columns = rng.integers(0, last + 1, N_CANDIDATES)
     starts = SAMPLES_PER_COLUMN * columns[:, None]
-    parts = size_mv[starts + np.arange(SAMPLES_PER_COLUMN * n_columns)]
-    return int(columns[parts.max(axis=1).argmax()])
+    samples = starts + np.arange(SAMPLES_PER_COLUMN * n_columns)
+    parts = row_mv[samples.clip(0, len(row_mv) - 1)]
+    if rng.random() < 0.5:
+        return int(columns[np.isfinite(parts).any(axis=1).argmax()])
+    size_mv = np.abs(parts)
+    size_mv = np.where(np.isfinite(size_mv), size_mv, -1.0)
+    return int(columns[size_mv.max(axis=1).argmax()])

@@ -36,7 +36,12 @@ from ecg_keras.drawing.clean_page import (
 from ecg_keras.drawing.image_types import degrade
 from ecg_keras.drawing.styles import random_style
 from ecg_keras.ecg.leads import DURATION_S
-from ecg_keras.ecg.records import ALL_TYPES, IMAGE_TYPES, write_table
+from ecg_keras.ecg.records import (
+    ALL_TYPES,
+    IMAGE_TYPES,
+    PAGES_FILE,
+    write_table,
+)
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.ecg.signal_files import read_signals_file
 from ecg_keras.ecg.synthesis import simulate
@@ -140,7 +145,7 @@ def render_dataset(config):
         table = pd.DataFrame(written)
         table.insert(0, "source", sources)
         table.insert(0, "id", ids)
-        write_csv(table, output_dir / "pages.csv")
+        write_csv(table, output_dir / PAGES_FILE)
         print(f"wrote {len(ids)} pages to {output_dir}")
         return
     rates_hz, layouts = zip(*written, strict=True)
@@ -189,7 +194,7 @@ def _is_unfinished(config):
     """Whether the folder is the beginning of what is asked for."""
     output_dir = Path(config.output_dir or "")
     settings = output_dir / SETTINGS_FILE
-    done = [(output_dir / name).exists() for name in ("train.csv", "pages.csv")]
+    done = [(output_dir / name).exists() for name in ("train.csv", PAGES_FILE)]
     if any(done) or not settings.is_file():
         return False
     return load_json(RenderConfig, settings) == config

@@ -3,6 +3,14 @@
 data_dir/train.csv                    id, fs, sig_len
 data_dir/train/{id}/{id}.csv          12 leads, mV, empty if not printed
 data_dir/train/{id}/{id}-{type}.png   one image for each type
+
+Pages of any maker, as `render --variety any` draws them, lie in a folder of
+their own kind:
+
+data_dir/pages.csv                    id, ...
+data_dir/{id}.csv                     12 leads, mV at 500 Hz
+data_dir/{id}.png, or .jpg
+data_dir/{id}.json                    where the page lies, what it shows
 """
 
 import dataclasses
@@ -30,6 +38,9 @@ IMAGE_TYPES = (
     "0001", "0003", "0004", "0005", "0006", "0009", "0010", "0011", "0012",
 )  # fmt: skip
 ALL_TYPES = "all"
+# Of a folder of pages of any maker, and of its pictures.
+PAGES_FILE = "pages.csv"
+PICTURE_SUFFIXES = (".png", ".jpg")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +60,23 @@ class Record:
     n_samples: int
     signals_path: Path
     image_paths: Mapping[str, Path]
+
+
+@dataclasses.dataclass(frozen=True)
+class PageRecord:
+    """A page of any maker, and what is known of it.
+
+    Attributes:
+        id: of the page.
+        signals_path: the csv, mV at 500 Hz of what the page shows.
+        image_path: its picture.
+        truth_path: json of its `paper_map` and `layout`.
+    """
+
+    id: str
+    signals_path: Path
+    image_path: Path
+    truth_path: Path
 
 
 def find_data_dir(data_dir=None):
@@ -119,6 +147,50 @@ def read_records(data_dir, image_types=("0001",), on_bad=None):
             on_bad(record_id, str(error))
     if not records:
         raise InputError(f"{path} lists no record that can be used")
+    return records
+
+
+def is_folder_of_pages(data_dir):
+    """Whether a folder holds pages of any maker."""
+    return (Path(data_dir) / PAGES_FILE).is_file()
+
+
+def read_page_records(data_dir, on_bad=None):
+    """List the pages of a folder that `render --variety any` wrote.
+
+    Args:
+        data_dir: the folder.
+        on_bad: see `read_records`.
+
+    Returns:
+        list of `PageRecord`, in the order of pages.csv.
+
+    Raises:
+        InputError: names the file, the value and what was expected.
+    """
+    data_dir = Path(data_dir)
+    path = data_dir / PAGES_FILE
+    ids = read_csv(path, ("id",))["id"]
+    check_unique(path, ids)
+    records = []
+    for page_id in ids:
+        pictures = [data_dir / f"{page_id}{s}" for s in PICTURE_SUFFIXES]
+        picture = next((p for p in pictures if p.is_file()), pictures[0])
+        try:
+            records.append(
+                PageRecord(
+                    page_id,
+                    _existing(data_dir / f"{page_id}.csv", page_id),
+                    _existing(picture, page_id),
+                    _existing(data_dir / f"{page_id}.json", page_id),
+                )
+            )
+        except InputError as error:
+            if on_bad is None:
+                raise
+            on_bad(page_id, str(error))
+    if not records:
+        raise InputError(f"{path} lists no page that can be used")
     return records
 
 

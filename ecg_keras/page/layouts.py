@@ -10,6 +10,7 @@ from ecg_keras.page.paper import (
     TIME_ZERO_X_PX,
     ZERO_MV_Y_PX,
 )
+from ecg_keras.page.printed_layout import evenly_printed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +68,28 @@ class Layout:
         ]
         _, row, column = min(columns)  # The strip shows most.
         return self.column_stretch(row, column, n_samples)
+
+    def printed(self):
+        """The same as a `PrintedLayout`: mm from the page's corner."""
+        row_mm = self.row_s * self.speed_mm_per_s
+        return evenly_printed(
+            self.name,
+            self.rows,
+            [y_px / PX_PER_MM for y_px in self.zero_mv_y_px],
+            TIME_ZERO_X_PX / PX_PER_MM,
+            row_mm / max(len(leads) for leads in self.rows),
+            self.speed_mm_per_s,
+            self.gain_mm_per_mv,
+        )
+
+    @classmethod
+    def from_dict(cls, values):
+        """The inverse of `dataclasses.asdict`, of lists as well as tuples."""
+        tuples = {
+            "rows": tuple(tuple(leads) for leads in values["rows"]),
+            "zero_mv_y_px": tuple(values["zero_mv_y_px"]),
+        }
+        return cls(**{**values, **tuples})
 
     def has_strip(self, lead):
         """Whether a lead has a row of its own."""

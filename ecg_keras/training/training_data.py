@@ -4,8 +4,15 @@ import dataclasses
 from pathlib import Path
 
 from ecg_keras.data.tfds_folder import unpack_tfds
-from ecg_keras.ecg.records import find_data_dir, read_records, split_records
+from ecg_keras.ecg.records import (
+    find_data_dir,
+    is_folder_of_pages,
+    read_page_records,
+    read_records,
+    split_records,
+)
 from ecg_keras.errors import InputError
+from ecg_keras.training.config import ROWS
 
 
 def training_data(config, given=(), on_bad=None):
@@ -21,7 +28,8 @@ def training_data(config, given=(), on_bad=None):
 
     Returns:
         (config, training, validation): the config with the folder that was
-        found, and two lists of `records.Record`.
+        found, and two lists of `records.Record`; for the tracer also of
+        `records.PageRecord`.
 
     Raises:
         InputError: a folder or dataset that cannot be used, too few records,
@@ -43,7 +51,7 @@ def training_data(config, given=(), on_bad=None):
     )
     records = {}
     for folder in (config.data_dir, *more):
-        for record in read_records(folder, config.images, on_bad):
+        for record in _records(folder, config, on_bad):
             if record.id in records:
                 raise InputError(
                     f"--more-data-dirs {folder}: the record {record.id} is in "
@@ -60,3 +68,15 @@ def training_data(config, given=(), on_bad=None):
         ]
         parts = [part[: config.limit_records] for part in parts]
     return config, *parts
+
+
+def _records(folder, config, on_bad):
+    """Records of a folder of either kind."""
+    if not is_folder_of_pages(folder):
+        return read_records(folder, config.images, on_bad)
+    if config.model != ROWS:
+        raise InputError(
+            f"{folder} holds pages of any maker, from which only --model "
+            f"{ROWS} learns. Received: --model {config.model}"
+        )
+    return read_page_records(folder, on_bad)

@@ -12,13 +12,17 @@ from keras import ops
 
 from ecg_keras.data.cell_batches import FLAT, example
 from ecg_keras.data.page_batches import ordered_batches
-from ecg_keras.data.pictures import read_picture
-from ecg_keras.data.row_batches import whole_strips
+from ecg_keras.data.pictures import read_on_paper
+from ecg_keras.ecg.leads import N_SAMPLES, RATE_HZ
 from ecg_keras.ecg.metrics import record_ratio, score_db
-from ecg_keras.ecg.records import read_table
+from ecg_keras.ecg.records import PageRecord, read_table
 from ecg_keras.ecg.resampling import from_grid
-from ecg_keras.models.reading.decoding import read_rows
-from ecg_keras.models.reading.leads_from_rows import join_rows
+from ecg_keras.models.reading.leads_from_segments import join_segments
+from ecg_keras.models.reading.printed_rows import (
+    not_finer_than,
+    read_segments,
+    row_logits,
+)
 from ecg_keras.models.registration.flat_page import fit_affine
 from ecg_keras.models.registration.homography import (
     fit_homography,
@@ -67,15 +71,16 @@ class _Validation(keras.callbacks.Callback):
             losses.append(loss)
             snrs += _floats(snr_db(target[None], prediction[None]))
             record = self.records[self.record_of_image[index]]
+            is_competitions = target.shape[1] == N_SAMPLES
             if scored:
-                ratios.append(self._ratio(record, prediction))
-            if index < N_EXAMPLES:
+                ratios.append(self._ratio(record, target, prediction))
+            if len(self.examples) < N_EXAMPLES and is_competitions:
                 self.examples.append((record.id, target, prediction))
         logs["val_loss"] = float(np.mean(losses))
         logs["val_snr"] = float(np.mean(snrs))
         logs["val_competition_snr"] = score_db(ratios) if scored else math.nan
 
-    def _ratio(self, record, prediction):
+    def _ratio(self, record, target, prediction):
         if record.id not in self._tables:
             table_mv = read_table(record.signals_path, record.n_samples)
             self._tables[record.id] = table_mv.astype(np.float32)
@@ -118,7 +123,7 @@ class PageValidation(_Validation):
 
 
 class StripValidation(_Validation):
-    """Validates the tracer's row network on whole strips of known pages.
+    """Validates the tracer's row network on whole rows of known pages.
 
     Args:
         pictures: `pictures.Pictures`.
@@ -134,14 +139,27 @@ class StripValidation(_Validation):
 
     def answers(self):
         for picture in self.pictures.sources:
-            index = picture.record
-            strips = whole_strips(*read_picture(picture))
-            logits = self.model.predict_on_batch(strips)
-            rows_mv = self.pictures.rows_mv[index]
-            loss = float(np.mean(_floats(self.loss.call(rows_mv, logits))))
-            signals, _ = join_rows(*read_rows(ops.convert_to_tensor(logits)))
-            target = self.pictures.targets[index]
-            yield loss, target, ops.convert_to_numpy(signals)[0]
+            page = self.pictures.pages[picture.record]
+            place = not_finer_than(*read_on_paper(picture))
+            rows = [
+                row_logits(*place, row, self.model) for row in page.layout.rows
+            ]
+            losses = [
+                _floats(self.loss.call(row_mv[None], row.logits[None]))
+                for row_mv, row in zip(page.rows_mv, rows, strict=True)
+            ]
+            signals, _ = join_segments(
+                page.layout, read_segments(page.layout, rows)
+            )
+            n_samples = page.signals_mv.shape[1]
+            found = np.zeros_like(page.signals_mv)
+            found[:, : signals.shape[1]] = np.nan_to_num(signals[:, :n_samples])
+            yield float(np.mean(losses)), page.signals_mv, found
+
+    def _ratio(self, record, target, prediction):
+        if isinstance(record, PageRecord):
+            return record_ratio(target, prediction, RATE_HZ)
+        return super()._ratio(record, target, prediction)
 
 
 class FrameValidation(keras.callbacks.Callback):

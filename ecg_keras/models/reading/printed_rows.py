@@ -64,6 +64,12 @@ class LeadReading:
     height_mm: np.ndarray
 
 
+def n_columns(row):
+    """Width in columns of a row's image, a multiple of `COLUMNS_UNIT`."""
+    width_mm = row.x_end_mm - row.x_start_mm + 2 * MARGIN_MM
+    return math.ceil(width_mm / COLUMN_MM / COLUMNS_UNIT) * COLUMNS_UNIT
+
+
 def row_image(image, paper_map, row):
     """A row of a page, straightened.
 
@@ -73,21 +79,46 @@ def row_image(image, paper_map, row):
         row: a `printed_layout.Row`.
 
     Returns:
-        (STRIP_HEIGHT, n, 3) uint8, n a multiple of `COLUMNS_UNIT`; beyond the
-        picture the median of its colours. Sample k of the 500 Hz grid at
-        25 mm/s is at x_start_mm - MARGIN_MM + k x SAMPLE_MM.
+        (STRIP_HEIGHT, n, 3) uint8, n from `n_columns`; beyond the picture the
+        median of its colours. Sample k of the 500 Hz grid at 25 mm/s is at
+        x_start_mm - MARGIN_MM + k x SAMPLE_MM.
     """
-    width_mm = row.x_end_mm - row.x_start_mm + 2 * MARGIN_MM
-    n_columns = math.ceil(width_mm / COLUMN_MM / COLUMNS_UNIT) * COLUMNS_UNIT
+    return row_part(
+        image,
+        paper_map,
+        row.x_start_mm - MARGIN_MM,
+        row.zero_y_mm,
+        n_columns(row),
+        paper_rgb(image),
+    )
+
+
+def paper_rgb(image):
+    """The median of a picture's colours, (3,): that of bare paper."""
+    return np.median(image[::7, ::7].reshape(-1, 3), axis=0)
+
+
+def row_part(image, paper_map, x_first_mm, zero_y_mm, width, beyond_rgb):
+    """A part of a row, straightened: what the row network reads.
+
+    Args:
+        image: (H, W, 3) uint8.
+        paper_map: `PaperMap` of the picture.
+        x_first_mm: x of its first sample.
+        zero_y_mm: y of the line in its middle.
+        width: in columns, two samples each.
+        beyond_rgb: colour beyond the picture; black looks like a trace.
+
+    Returns:
+        (STRIP_HEIGHT, width, 3) uint8.
+    """
     # A column shows two samples: its middle is between them.
-    x_mm = row.x_start_mm - MARGIN_MM + COLUMN_MM * np.arange(n_columns)
+    x_mm = x_first_mm + COLUMN_MM * np.arange(width)
     x_mm = x_mm + (COLUMN_MM - SAMPLE_MM) / 2
-    y_mm = row.zero_y_mm - pixels_mv(np.arange(STRIP_HEIGHT)) * GAIN_MM_PER_MV
-    # Beyond the picture there is bare paper: black would look like a trace.
-    paper = np.median(image[::7, ::7].reshape(-1, 3), axis=0)
+    y_mm = zero_y_mm - pixels_mv(np.arange(STRIP_HEIGHT)) * GAIN_MM_PER_MV
     return paper_map.sampled(
         image, x_mm, y_mm, borderMode=cv2.BORDER_CONSTANT,
-        borderValue=tuple(float(shade) for shade in paper),
+        borderValue=tuple(float(shade) for shade in beyond_rgb),
     )  # fmt: skip
 
 
