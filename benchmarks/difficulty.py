@@ -20,14 +20,16 @@ import numpy as np
 from tqdm import tqdm
 
 from ecg_keras.data.pictures import load_pictures, read_picture
-from ecg_keras.data.row_batches import whole_strips
 from ecg_keras.ecg.leads import LEADS, N_SAMPLES, printed_parts
 from ecg_keras.ecg.metrics import record_ratio, score_db
 from ecg_keras.ecg.records import read_records, read_table
 from ecg_keras.ecg.resampling import from_grid
+from ecg_keras.page.paper import N_ROWS
 from ecg_keras.page.row_images import (
     MARGIN_SAMPLES,
     SAMPLES_PER_COLUMN,
+    STRIP_WIDTH,
+    cut_strip,
     pixels_mv,
 )
 from ecg_keras.settings import parse_flags, run_command, setting
@@ -51,7 +53,8 @@ def main():
     config = parse_flags(DifficultyConfig, __doc__)
     records = read_records(config.data_dir, config.images)[: config.records]
     pictures = load_pictures(records)
-    total = np.nan_to_num(pictures.targets).sum(axis=0)
+    targets = np.stack([page.signals_mv for page in pictures.pages])
+    total = np.nan_to_num(targets).sum(axis=0)
     tables = [
         read_table(record.signals_path, record.n_samples)
         for record in pictures.records
@@ -59,7 +62,7 @@ def main():
     pages = []
     for picture in pictures.sources:
         index = picture.record
-        others = total - np.nan_to_num(pictures.targets[index])
+        others = total - np.nan_to_num(targets[index])
         mean = others / max(len(pictures.records) - 1, 1)
         rate_hz = pictures.records[index].rate_hz
         pages.append((picture, tables[index], rate_hz, mean))
@@ -90,7 +93,10 @@ def _ratios(page):
 def track_page(image, page_map):
     """(12, 5000) mV of a page by classical means, its place being known."""
     signals = np.zeros((len(LEADS), N_SAMPLES), np.float32)
-    rows = track(whole_strips(image, page_map))
+    strips = [
+        cut_strip(image, page_map, row, 0, STRIP_WIDTH) for row in range(N_ROWS)
+    ]
+    rows = track(np.stack(strips))
     inside = slice(MARGIN_SAMPLES, MARGIN_SAMPLES + N_SAMPLES)
     for row, lead, samples in printed_parts():  # The strip comes last.
         signals[LEADS.index(lead), samples] = rows[row][inside][samples]

@@ -6,12 +6,18 @@ import pytest
 from ecg_keras.ecg.leads import PAGE_ROWS
 from ecg_keras.models.reading import printed_rows
 from ecg_keras.models.reading.printed_rows import (
+    likely_path,
     not_finer_than,
     read_printed_rows,
     row_image,
 )
 from ecg_keras.page.page_map import PageMap
-from ecg_keras.page.paper import PX_PER_MM, TIME_ZERO_X_PX, ZERO_MV_Y_PX
+from ecg_keras.page.paper import (
+    GAIN_MM_PER_MV,
+    PX_PER_MM,
+    TIME_ZERO_X_PX,
+    ZERO_MV_Y_PX,
+)
 from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.page.printed_layout import (
     PrintedLayout,
@@ -113,6 +119,17 @@ def test_speed_and_gain_say_what_a_height_means(speed, gain):
     assert (reading.std_mv > 0).all()
 
 
+def test_leads_of_several_lengths_are_read_one_after_the_other():
+    """Under each backend: what was compiled for one length is no other's."""
+    wanted_mm = 1.5
+    off = (bins_mv()[:, None] * GAIN_MM_PER_MV - wanted_mm) / 0.2
+    for n_samples in (600, 1250, 5000, 1300):
+        logits = np.repeat(-0.5 * off**2, n_samples, axis=1)
+        height_mm, _ = likely_path(logits)
+        assert height_mm.shape == (n_samples,)
+        np.testing.assert_allclose(height_mm, wanted_mm, atol=0.02)
+
+
 def test_a_finer_picture_is_made_smaller_and_its_map_with_it():
     image = np.zeros((400, 600, 3), np.uint8)
     paper_map = PaperMap.from_homography(
@@ -128,6 +145,9 @@ def test_all_leads_are_filled_up_to_few_shapes(monkeypatch):
     shapes = set()
 
     class Decoder:
+        def __init__(self, n_samples):
+            assert n_samples == 1250
+
         def predict_on_batch(self, logits):
             shapes.add(logits.shape)
             flat = np.zeros((1, logits.shape[2]), np.float32)

@@ -6,16 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ecg_keras.data.pictures import load_pictures, read_on_paper
 from ecg_keras.drawing.folder import RenderConfig, render_dataset
-from ecg_keras.ecg.records import read_records
+from ecg_keras.ecg.records import read_page_records, read_records
 from ecg_keras.errors import InputError
 from ecg_keras.models.reading import row_network
+from ecg_keras.models.reading.printed_rows import not_finer_than, row_image
 from ecg_keras.models.saving import save_slim
+from ecg_keras.page.row_images import bins_mv
 from ecg_keras.predictor import load
 from ecg_keras.training import loop
 from ecg_keras.training.config import TrainConfig
+from ecg_keras.training.losses import TraceLoss
 from ecg_keras.training.tasks import TASKS
 from ecg_keras.training.tracer_tasks import NETWORKS, PoseTask, TracerTask
+from ecg_keras.training.validation import StripValidation
 
 pytestmark = pytest.mark.filterwarnings(
     # TensorFlow's own use of NumPy.
@@ -30,6 +35,14 @@ def pages_dir(tmp_path_factory):
     render_dataset(
         RenderConfig(str(path), 2, images=("0001", "0004"), maps=True)
     )
+    return path
+
+
+@pytest.fixture(scope="module")
+def any_pages_dir(tmp_path_factory):
+    """Two pages of any maker."""
+    path = tmp_path_factory.mktemp("any_pages")
+    render_dataset(RenderConfig(str(path), 2, variety="any", seed=1))
     return path
 
 
@@ -67,12 +80,17 @@ def _changed(before, after):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tracer", "pose"])
-def test_a_network_is_trained_to_a_whole_tracer(pages_dir, tmp_path, name):
+def test_a_network_is_trained_to_a_whole_tracer(
+    pages_dir, any_pages_dir, tmp_path, name
+):
     preset = {"tracer": "tracer", "pose": "photo_tracer"}[name]
     config = _config(pages_dir, name, preset, output_dir=str(tmp_path / "run"))
     if name == "tracer":
         config = dataclasses.replace(
-            config, tracer_columns=64, freeze_norms=True
+            config,
+            more_data_dirs=(str(any_pages_dir),),
+            tracer_columns=64,
+            freeze_norms=True,
         )
     run = loop.train(config)
     before, after = load(preset).model, load(run).model
@@ -93,6 +111,40 @@ def test_a_network_is_trained_to_a_whole_tracer(pages_dir, tmp_path, name):
     ]
     for one, two in zip(*norms, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_only_the_row_network_learns_from_pages_of_any_maker(any_pages_dir):
+    config = _config(any_pages_dir, "pose", "photo_tracer")
+    with pytest.raises(InputError, match="only --model tracer learns"):
+        loop.train(config)
+
+
+def test_rows_are_validated_as_they_are_read(any_pages_dir):
+    """A network that is sure of the truth scores well, of any page.
+
+    It is told of a row of each page by the row's image alone.
+    """
+    records = read_page_records(any_pages_dir)
+    pictures = load_pictures(records)
+    known = {}
+    for picture in pictures.sources:
+        page = pictures.pages[picture.record]
+        place = not_finer_than(*read_on_paper(picture))
+        for row, row_mv in zip(page.layout.rows, page.rows_mv, strict=True):
+            known[row_image(*place, row).tobytes()] = row_mv
+
+    class Sure:
+        def predict_on_batch(self, strips):
+            row_mv = np.nan_to_num(known[strips[0].tobytes()])
+            off = (bins_mv()[:, None] - row_mv) / 0.02
+            return (-0.5 * off**2)[None].astype(np.float32)
+
+    validation = StripValidation(pictures, TraceLoss())
+    validation._model = Sure()
+    logs = {}
+    validation.on_epoch_end(0, logs)
+    assert logs["val_competition_snr"] > 25 and logs["val_snr"] > 20
+    assert np.isfinite(logs["val_loss"])
 
 
 @pytest.mark.parametrize("name", ["frame", "photo_frame", "pose"])

@@ -188,9 +188,13 @@ class LikelyPath(keras.layers.Layer):
 
 
 @functools.cache
-def _decoder():
-    """A model, so that each backend compiles it: alone, its steps are slow."""
-    logits = keras.Input((N_BINS, None), name="logits")
+def _decoder(n_samples):
+    """A model, so that each backend compiles it: alone, its steps are slow.
+
+    One for each length: how many steps it takes depends on that, and under
+    TensorFlow a model of any length is compiled for one that is not known.
+    """
+    logits = keras.Input((N_BINS, n_samples), name="logits")
     return keras.Model(logits, LikelyPath(dtype="float32")(logits))
 
 
@@ -211,7 +215,7 @@ def likely_path(logits):
     )
     return tuple(
         np.asarray(values)[0, :n_samples] * GAIN_MM_PER_MV
-        for values in _decoder().predict_on_batch(filled[None])
+        for values in _decoder(length).predict_on_batch(filled[None])
     )
 
 
