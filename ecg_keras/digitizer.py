@@ -135,14 +135,35 @@ class AnyPageDigitizer:
         self.page_reader, self.force = page_reader, force
 
     def read(self, images):
-        """Read the one image of a page; see `Digitizer.read`."""
-        (image,) = images
+        """Read images of one record; see `Digitizer.read`.
+
+        Of images of which one is surer than the others it is that one's
+        answer; of those that are as sure, and show the same, the mean.
+        """
+        answers = self.read_each(images)
+        best = min(answers, key=lambda answer: answer.rank)
+        same = [
+            answer.signals_mv
+            for answer in answers
+            if (answer.rank, answer.layout, answer.signals_mv.shape)
+            == (best.rank, best.layout, best.signals_mv.shape)
+        ]
+        if len(same) == 1:
+            return best
+        # What one image does not show, another may.
+        shown = np.isfinite(same)
+        total = np.where(shown, same, 0).sum(axis=0)
+        count = shown.sum(axis=0)
+        mean = np.where(count, total / np.maximum(count, 1), np.nan)
+        return dataclasses.replace(best, signals_mv=mean.astype(np.float32))
+
+    def read_each(self, images):
+        """See `Digitizer.read_each`."""
+        return [self._read(image) for image in images]
+
+    def _read(self, image):
         digitized = self.page_reader.read(image).digitized
         forced = self.force and digitized.signals_mv.shape[1]
         if digitized.quality == REFUSED and forced:
             digitized = dataclasses.replace(digitized, quality=DOUBTFUL)
         return digitized
-
-    def read_each(self, images):
-        """See `Digitizer.read_each`."""
-        return [self.read([image]) for image in images]

@@ -11,23 +11,21 @@ PRESETS = {
     "tracer": WEIGHTS / "tracer.json",
     "photo_tracer": WEIGHTS / "photo_tracer.json",
 }
-# The reader tries the first and hands what it refuses to the second, which is
-# loaded when it is first needed.
-READER = "reader"
-READER_MODELS = ("tracer", "photo_tracer")
-DEFAULT_MODEL = READER
-# Reads pages of any layout; of one page at a time, see `page_reader`.
-PAGE_READER = "page_reader"
+# Reads pages of any layout, one at a time (`page_reader`).
+PAGE_READER = "reader"
+DEFAULT_MODEL = PAGE_READER
 
 
 def is_packaged(name):
     """Whether a model's name means one of the package: no such file is here."""
-    return str(name) in (READER, *PRESETS) and not Path(name).exists()
+    return str(name) in (PAGE_READER, *PRESETS) and not Path(name).exists()
 
 
-def refusal(name):
+def refusal(name, reasons=()):
     """What is said of an image that is no page that can be read."""
-    return f"{name} {NO_LAYOUT}"
+    if not reasons:
+        return f"{name} {NO_LAYOUT}"
+    return f"{name} was not read: {'; '.join(reasons)}"
 
 
 NO_LAYOUT = (

@@ -1,21 +1,25 @@
 """Read a page of any layout: picture -> where its mm are -> what is printed
 where -> signals, and how far they are to be trusted.
 
+Where the competition's page is found, what is printed where is known; of other
+pages it is found.
+
     reader = load_page_reader()
     reading = reader.read(image)
     reading.digitized.signals_mv, reading.digitized.layout
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
 from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED, DigitizedEcg
 from ecg_keras.ecg.leads import N_LEADS
-from ecg_keras.errors import InputError
 from ecg_keras.models.layout import find
 from ecg_keras.models.layout.checks import check
-from ecg_keras.models.layout.known_layouts import KNOWN, LAYOUT_NAMES, known
+from ecg_keras.models.layout.given import Given
+from ecg_keras.models.layout.known_layouts import KNOWN, known
 from ecg_keras.models.layout.pulses import find_pulses
 from ecg_keras.models.layout.row_heights import read_whole_rows
 from ecg_keras.models.layout.straight_page import straighten
@@ -23,50 +27,23 @@ from ecg_keras.models.layout.trace_rows import find_rows
 from ecg_keras.models.reading.leads_from_segments import join_segments
 from ecg_keras.models.reading.printed_rows import (
     not_finer_than,
+    placed_in,
     read_segments,
+    row_logits,
 )
 from ecg_keras.models.weight_files import read_packaged
 from ecg_keras.packaged import PAGE_READER, PRESETS
+from ecg_keras.page.layouts import COMPETITION
 from ecg_keras.page.paper import GAIN_MM_PER_MV, PAPER_SPEED_MM_PER_S
 from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.page.printed_layout import PrintedLayout
+from ecg_keras.registration.anchor import competition_anchor
 from ecg_keras.registration.register import register
 
-SPEEDS_MM_PER_S = (12.5, 25.0, 50.0)
-GAINS_MM_PER_MV = (2.5, 5.0, 10.0, 20.0)
 # Rows beyond this are no ECG's.
 MOST_ROWS = 16
 # Leads that agree less than this may lie upside down.
 SURE_AGREEMENT = 3.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Given:
-    """What a user says of a page; None for what is to be found.
-
-    Attributes:
-        layout: a name of `known_layouts.LAYOUT_NAMES`.
-        speed_mm_per_s, gain_mm_per_mv: of the paper.
-    """
-
-    layout: str | None = None
-    speed_mm_per_s: float | None = None
-    gain_mm_per_mv: float | None = None
-
-    def __post_init__(self):
-        if self.layout is not None and not known(self.layout):
-            raise InputError(
-                f"--layout: expected one of {', '.join(LAYOUT_NAMES)}. "
-                f"Received: {self.layout}"
-            )
-        for what, value, usual in (
-            ("--speed", self.speed_mm_per_s, SPEEDS_MM_PER_S),
-            ("--gain", self.gain_mm_per_mv, GAINS_MM_PER_MV),
-        ):
-            if value is not None and value not in usual:
-                raise InputError(
-                    f"{what}: expected one of {usual}. Received: {value}"
-                )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -119,7 +96,45 @@ class PageReader:
         doubts = ()
         if registration.quality != GOOD:
             doubts = tuple(registration.reasons)
-        return self.read_mapped(image, registration.paper_map, doubts)
+        known = self.read_competition(image, registration.paper_map, doubts)
+        if known is not None and known.digitized.quality == GOOD:
+            return known
+        found = self.read_mapped(image, registration.paper_map, doubts)
+        if known is None:
+            return found
+        return min(known, found, key=lambda reading: reading.digitized.rank)
+
+    def read_competition(self, image, paper_map, doubts=()):
+        """Read a picture of the competition's page, which is always the same.
+
+        Args:
+            image, paper_map, doubts: see `read_mapped`.
+
+        Returns:
+            `PageReading`, or None where the picture does not show that page,
+            or the user says that it shows another.
+        """
+        layout = COMPETITION.printed()
+        given = self.given
+        for said, own in (
+            (given.layout, layout.name),
+            (given.speed_mm_per_s, layout.speed_mm_per_s),
+            (given.gain_mm_per_mv, layout.rows[0].gain_mm_per_mv),
+        ):
+            if said not in (None, own):
+                return None
+        anchor = competition_anchor(image, paper_map)
+        if not anchor.is_sure:
+            return None
+        paper_map = anchor.paper_map
+        small, small_map = not_finer_than(image, paper_map)
+        seen = [
+            row_logits(small, small_map, row, self.row_network)
+            for row in layout.rows
+        ]
+        page = straighten(image, paper_map)
+        pulses = find_pulses(page, find_rows(page))
+        return _reading(image, paper_map, page, layout, seen, pulses, doubts)
 
     def read_mapped(self, image, paper_map, doubts=()):
         """Read a picture whose mm are known.
@@ -228,47 +243,72 @@ class _Look:
             self.heights[best.first_row + k].seen
             for k in range(len(layout.rows))
         ]
-        readings = read_segments(layout, seen)
-        signals, std = join_segments(layout, readings)
-        checks = check(
-            self.page, layout, readings, self.candidates, self.pulses
+        return _reading(
+            self.image,
+            self.paper_map,
+            self.page,
+            layout,
+            seen,
+            self.pulses,
+            doubts,
+            self.candidates,
         )
-        quality, reasons = GOOD, (*doubts, *checks.doubts)
-        if reasons:
-            quality = DOUBTFUL
-        if checks.faults:
-            quality, reasons = REFUSED, (*checks.faults, *reasons)
-        digitized = DigitizedEcg(
-            signals,
-            std,
-            layout=layout.name,
-            speed_mm_per_s=layout.speed_mm_per_s,
-            gain_mm_per_mv=layout.rows[0].gain_mm_per_mv,
-            rows=tuple(
-                tuple(segment.lead for segment in row.segments)
-                for row in layout.rows
-            ),
-            traces_box=self._traces_box(layout),
-            quality=quality,
-            reasons=reasons,
-            read_by=PAGE_READER,
-        )
-        heights = tuple(reading.height_mm for reading in readings)
-        numbers = {
-            **checks.numbers,
-            "score": round(float(best.score), 2),
-            "agreement": round(float(best.agreement), 2),
-        }
-        return PageReading(digitized, layout, self.paper_map, heights, numbers)
 
-    def _traces_box(self, layout):
-        """Left, top, right, bottom of the traces, as shares of the picture."""
-        left, top, right, bottom = layout.bounds_mm
-        corners = [(left, top), (right, top), (left, bottom), (right, bottom)]
-        px = self.paper_map.to_px(np.array(corners, float))
-        height, width = self.image.shape[:2]
-        shares = (px / np.array([width, height])).clip(0, 1)
-        return (*shares.min(axis=0).tolist(), *shares.max(axis=0).tolist())
+
+def _reading(
+    image, paper_map, page, layout, seen, pulses, doubts, candidates=()
+):
+    """`PageReading` of a page whose layout is known.
+
+    Args:
+        image, paper_map: of the page.
+        page: its `StraightPage`.
+        layout: its `PrintedLayout`.
+        seen: `printed_rows.RowLogits` of the rows of `layout`.
+        pulses: list of `pulses.FoundPulse`.
+        doubts: reasons to doubt the map.
+        candidates: see `checks.check`.
+    """
+    readings = read_segments(layout, seen)
+    checks = check(page, layout, readings, pulses, candidates)
+    readings = placed_in(readings, layout, paper_map, image.shape[:2])
+    signals, std = join_segments(layout, readings)
+    quality, reasons = GOOD, (*doubts, *checks.doubts)
+    if reasons:
+        quality = DOUBTFUL
+    if checks.faults:
+        quality, reasons = REFUSED, (*checks.faults, *reasons)
+    digitized = DigitizedEcg(
+        signals,
+        std,
+        layout=layout.name,
+        speed_mm_per_s=layout.speed_mm_per_s,
+        gain_mm_per_mv=layout.rows[0].gain_mm_per_mv,
+        rows=tuple(
+            tuple(segment.lead for segment in row.segments)
+            for row in layout.rows
+        ),
+        traces_box=_traces_box(layout, paper_map, image.shape[:2]),
+        quality=quality,
+        reasons=reasons,
+        read_by=PAGE_READER,
+    )
+    numbers = dict(checks.numbers)
+    if candidates:
+        numbers["score"] = round(float(candidates[0].score), 2)
+        numbers["agreement"] = round(float(candidates[0].agreement), 2)
+    heights = tuple(reading.height_mm for reading in readings)
+    return PageReading(digitized, layout, paper_map, heights, numbers)
+
+
+def _traces_box(layout, paper_map, shape):
+    """Left, top, right, bottom of the traces, as shares of the picture."""
+    left, top, right, bottom = layout.bounds_mm
+    corners = [(left, top), (right, top), (left, bottom), (right, bottom)]
+    px = paper_map.to_px(np.array(corners, float))
+    height, width = shape
+    shares = (px / np.array([width, height])).clip(0, 1)
+    return (*shares.min(axis=0).tolist(), *shares.max(axis=0).tolist())
 
 
 def load_page_reader(given=None):
@@ -277,8 +317,13 @@ def load_page_reader(given=None):
     Args:
         given: `Given`, what is known of all pages.
     """
+    given = given or Given()
     tracer = read_packaged(PRESETS["tracer"])
-    return PageReader(tracer.get_layer("row_network"), register, given)
+    return PageReader(
+        tracer.get_layer("row_network"),
+        functools.partial(register, px_per_mm=given.px_per_mm),
+        given,
+    )
 
 
 def _refused(reasons, paper_map=None):

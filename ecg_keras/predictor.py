@@ -5,13 +5,14 @@ signals_mv = ecg_keras.load().predict(["page.png"])
 """
 
 import dataclasses
-import functools
 import json
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED
+from ecg_keras.ecg.leads import N_LEADS, N_SAMPLES
 from ecg_keras.errors import InputError
 
 # Importing it also registers the layers that a saved model may name.
@@ -19,13 +20,13 @@ from ecg_keras.models.saving import RUN_FILE, read_keras_file
 from ecg_keras.models.weight_files import read_packaged
 from ecg_keras.packaged import (
     DEFAULT_MODEL,
+    PAGE_READER,
     PRESETS,
-    READER,
-    READER_MODELS,
     is_packaged,
     refusal,
 )
-from ecg_keras.page.images import read_resized, resize
+from ecg_keras.page.images import read_image, read_resized, resize
+from ecg_keras.page_reader import load_page_reader
 
 EXPORT_FILE = "model.keras"
 EXPORT_SUMMARY = "export.json"
@@ -38,6 +39,9 @@ _JOINING = {
     "std_mv": keras.layers.Average,
     "layout_found": keras.layers.Minimum,
 }
+
+# What the reader's words are in `Reading.layout_found`.
+FOUND = {GOOD: 1.0, DOUBTFUL: 0.75, REFUSED: 0.0}
 
 # A batch by default: 8 images, or as many as hold the pixels of 8 of 512 x 512.
 BATCH_SIZE = 8
@@ -55,30 +59,63 @@ class Reading:
         layout_found: (n,) 0 to 1, whether an image is a page that the models
             can read; of several models the least, 1 where none says.
         read_by: (n,) str, the name of the model that read each image.
+        reasons: for each image a tuple of str, why it is not to be trusted;
+            None of models that give none.
     """
 
     signals_mv: np.ndarray
     std_mv: np.ndarray
     layout_found: np.ndarray
     read_by: np.ndarray
+    reasons: tuple | None = None
 
     @property
     def refused(self):
         """(n,) bool: images that are no page of a layout that can be read."""
         return self.layout_found < 0.5
 
+    @property
+    def quality(self):
+        """For each image "good", "doubtful" or "refused"."""
+        reasons = self.reasons or ((),) * len(self.refused)
+        return tuple(
+            REFUSED if refused else DOUBTFUL if why else GOOD
+            for refused, why in zip(self.refused, reasons, strict=True)
+        )
 
-def load(path=DEFAULT_MODEL):
+    def refusals(self, images):
+        """What is said of the images that were refused.
+
+        Args:
+            images: names of files, or arrays, as they were read.
+
+        Returns:
+            dict: index of an image -> what is said of it.
+        """
+        reasons = self.reasons or ((),) * len(images)
+        names = [
+            "an image" if isinstance(image, np.ndarray) else image
+            for image in images
+        ]
+        return {
+            int(index): refusal(names[index], reasons[index])
+            for index in np.flatnonzero(self.refused)
+        }
+
+
+def load(path=DEFAULT_MODEL, given=None):
     """Load a model, or an ensemble, for inference.
 
     Args:
-        path: "reader", which tries the tracer and hands what it refuses to the
-            photo tracer; "tracer" or "photo_tracer" alone, which come with the
+        path: "reader", which reads pages of any layout, "tracer" or
+            "photo_tracer", which read the competition's, and come with the
             package; a `.keras` file; the folder of a training run or of an
             export; or a list of models, whose answers are averaged.
+        given: `page_reader.Given`, what is known of all pages; the reader
+            alone looks at it.
 
     Returns:
-        `Predictor`.
+        `Predictor`, or `PagePredictor` of the reader.
 
     Raises:
         InputError: there is no model, it is incomplete, or cannot be read.
@@ -87,49 +124,108 @@ def load(path=DEFAULT_MODEL):
     if not paths:
         raise InputError("no model was given")
     names = [str(p) for p in paths]
-    if READER in names and is_packaged(READER):
+    if PAGE_READER in names and is_packaged(PAGE_READER):
         if len(names) > 1:
             raise InputError(
-                f"the model {READER} chooses between models itself; expected "
-                f"{READER} alone. Received: {' '.join(names)}"
+                f"the model {PAGE_READER} is averaged with no other; expected "
+                f"{PAGE_READER} alone. Received: {' '.join(names)}"
             )
-        first, second = READER_MODELS
-        models = load(first).models
-        return Predictor(models, first, fallback=lambda: load(second))
+        return PagePredictor(load_page_reader(given))
     models = [_load_model(_model_file(Path(p))) for p in paths]
     return Predictor(models, ", ".join(names))
 
 
-class Predictor:
+class _Predicts:
+    """What all predictors offer beside `read`."""
+
+    def predict(self, images, batch_size=None):
+        """Signals of some images.
+
+        Args:
+            images: see `read`.
+            batch_size: see `read`.
+
+        Returns:
+            (n, 12, 5000) float32 mV at 500 Hz.
+
+        Raises:
+            InputError: an image cannot be read, there is none, or one is no
+                page of a layout that can be read; `read` says what it finds in
+                such a page.
+        """
+        reading = self.read(images, batch_size)
+        for said in reading.refusals(images).values():
+            raise InputError(said)
+        return reading.signals_mv
+
+
+class PagePredictor(_Predicts):
+    """A reader of any page, with answers as the competition wants them.
+
+    Args:
+        page_reader: see `page_reader.PageReader`.
+    """
+
+    name = PAGE_READER
+
+    def __init__(self, page_reader):
+        self.page_reader = page_reader
+
+    @property
+    def model(self):
+        """Raises `InputError`: the reader is more than one network."""
+        raise InputError(
+            f"the model {PAGE_READER} is no single keras.Model. Expected one "
+            f"that is: {' or '.join(PRESETS)}"
+        )
+
+    def read(self, images, batch_size=None):
+        """Signals of some images: see `Predictor.read`.
+
+        Of a page that shows less than 10 s the rest is 0, of a longer one the
+        first 10 s are given; `page_reader` gives all that a page shows.
+        `batch_size` is not used: pages are read one by one.
+        """
+        images = _checked(images)
+        shape = len(images), N_LEADS, N_SAMPLES
+        signals = np.zeros(shape, np.float32)
+        std = np.full(shape, np.nan, np.float32)
+        found = np.zeros(len(images), np.float32)
+        reasons = []
+        for index, image in enumerate(images):
+            if not isinstance(image, np.ndarray):
+                image = read_image(image)
+            digitized = self.page_reader.read(_rgb(image)).digitized
+            n = min(digitized.signals_mv.shape[1], N_SAMPLES)
+            shown = digitized.signals_mv[:, :n]
+            signals[index, :, :n] = np.nan_to_num(shown)
+            std[index, :, :n] = digitized.std_mv[:, :n]
+            found[index] = FOUND[digitized.quality]
+            reasons.append(tuple(digitized.reasons))
+        names = np.full(len(images), self.name, object)
+        return Reading(signals, std, found, names, tuple(reasons))
+
+
+class Predictor(_Predicts):
     """Models and the image sizes that they want.
 
     Args:
         models: list of keras.Model, `image` (B, H, W, 3), 0..255, to `signals`
             (B, 12, 5000), mV. Several are averaged.
         name: what `Reading.read_by` says.
-        fallback: function without arguments that loads another `Predictor`,
-            which reads the images that the models refuse. It is called when
-            the first image is refused.
     """
 
-    def __init__(self, models, name="", fallback=None):
+    def __init__(self, models, name=""):
         self.models = models
         self.name = name
-        self._load_fallback = fallback and functools.cache(fallback)
 
     @property
     def model(self):
         """One keras.Model that does all: an average layer joins several.
 
         Raises:
-            InputError: the models want images of different sizes, or are tried
-                one after the other.
+            InputError: the models want images of different sizes.
         """
-        if self._load_fallback:
-            raise InputError(
-                f"the model {READER} is several models, tried one after the "
-                f"other. Expected one of them: {' or '.join(READER_MODELS)}"
-            )
         if len(self.models) == 1:
             return self.models[0]
         image = keras.Input((*self.image_size, 3), name="image")
@@ -168,28 +264,6 @@ class Predictor:
             )
         return sizes.pop()
 
-    def predict(self, images, batch_size=None):
-        """Signals of some images.
-
-        Args:
-            images: see `read`.
-            batch_size: see `read`.
-
-        Returns:
-            (n, 12, 5000) float32 mV at 500 Hz.
-
-        Raises:
-            InputError: an image cannot be read, there is none, or one is no
-                page of a layout that the models can read; `read` says what it
-                finds in such a page.
-        """
-        reading = self.read(images, batch_size)
-        for image, refused in zip(images, reading.refused, strict=True):
-            if refused:
-                name = "an image" if isinstance(image, np.ndarray) else image
-                raise InputError(refusal(name))
-        return reading.signals_mv
-
     def read(self, images, batch_size=None):
         """Signals of some images, how sure they are, and what was no page.
 
@@ -204,10 +278,7 @@ class Predictor:
         Raises:
             InputError: an image cannot be read, or there is none.
         """
-        if isinstance(images, (str, Path)):
-            raise TypeError(f"Expected a list of images. Received: {images!r}")
-        if not len(images):
-            raise InputError("no images were given")
+        images = _checked(images)
         readings = []
         for model in self.models:
             size = model.input_shape[1:3]
@@ -221,19 +292,12 @@ class Predictor:
                 [np.concatenate(x) for x in zip(*parts, strict=True)]
             )
         signals, std, found = (np.stack(x) for x in zip(*readings, strict=True))
-        reading = Reading(
+        return Reading(
             np.mean(signals, axis=0, dtype=np.float32),
             _mean_of_given(std),
             _least_of_given(found),
             np.full(len(images), self.name, object),
         )
-        refused = np.flatnonzero(reading.refused)
-        if self._load_fallback and len(refused):
-            second = self._load_fallback().read(
-                [images[index] for index in refused], batch_size
-            )
-            _take_better(reading, refused, second)
-        return reading
 
     def _answer(self, model, batch, batch_size):
         """(signals, deviations, layout found) of a batch."""
@@ -272,23 +336,33 @@ def _least_of_given(found):
     )
 
 
-def _take_better(reading, indices, second):
-    """Put a second reading of some images where it found a page more likely."""
-    better = second.layout_found > reading.layout_found[indices]
-    for field in dataclasses.fields(Reading):
-        values = getattr(reading, field.name)
-        values[indices[better]] = getattr(second, field.name)[better]
+def _checked(images):
+    """A list of images.
+
+    Raises:
+        InputError: there is none.
+    """
+    if isinstance(images, (str, Path)):
+        raise TypeError(f"Expected a list of images. Received: {images!r}")
+    if not len(images):
+        raise InputError("no images were given")
+    return images
 
 
 def _pixels(image, size):
     if not isinstance(image, np.ndarray):
         return read_resized(image, *size)
+    return resize(_rgb(image), *size)
+
+
+def _rgb(image):
+    """The image, if it is one."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise InputError(
             "expected an image (H, W, 3) of uint8 RGB. Received: shape "
             f"{image.shape} of {image.dtype}"
         )
-    return resize(image, *size)
+    return image
 
 
 def _model_file(path):

@@ -75,7 +75,11 @@ def _save(path, seed=0, **options):
 
 
 def _config(images, tmp_path, **changes):
-    settings = {"output_dir": str(tmp_path / "out"), "picture": False}
+    settings = {
+        "output_dir": str(tmp_path / "out"),
+        "picture": False,
+        "model": ("tracer",),
+    }
     return DigitizeConfig(tuple(images), **{**settings, **changes})
 
 
@@ -338,6 +342,7 @@ def test_two_runs_into_one_folder_keep_each_others_files(tmp_path):
         own = [str(tmp_path / name) for name in own]
         command = [sys.executable, "-c", code, *own, "--no-picture"]
         command += ["--output-dir", str(tmp_path / "out")]
+        command += ["--model", "tracer"]
         runs.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
     assert [process.wait() for process in runs] == [3, 3]
     tables = sorted(path.stem for path in (tmp_path / "out").glob("?.csv"))
@@ -463,6 +468,7 @@ def test_the_command_says_how_to_begin_and_its_version(capsys, page, tmp_path):
     assert capsys.readouterr().out.strip() == f"ecg_keras {__version__}"
     output_dir = str(tmp_path / "out")
     argv = ["digitize", page, "--output-dir", output_dir, "--no-picture"]
+    argv += ["--model", "tracer"]
     assert main([*argv, "--skip-bad-images"]) == 0
     shutil.rmtree(output_dir)
     assert main([*argv, "--rate-hz", "8"]) == 2
@@ -489,11 +495,32 @@ def test_the_page_reader_reads_with_what_is_given_of_the_pages(
             return PageReading(DigitizedEcg(signals_mv, layout="6x2"))
 
     monkeypatch.setattr("ecg_keras.page_reader.load_page_reader", PageDouble)
-    config = _config([page], tmp_path, model=("page_reader",), speed=50.0)
+    config = _config([page], tmp_path, model=("reader",), speed=50.0)
     assert run(config) == 0
     table = pd.read_csv(tmp_path / "out" / "page.csv")
     expected = _pixels().mean() / 100
     np.testing.assert_allclose(table[list(LEADS)], expected, atol=1e-5)
+
+
+def test_of_images_of_one_page_the_surest_count():
+    from ecg_keras.digitizer import AnyPageDigitizer
+    from ecg_keras.ecg.digitized import DigitizedEcg
+    from ecg_keras.page_reader import PageReading
+
+    class PageDouble:
+        def read(self, image):
+            signals_mv = np.full((12, 100), image.mean(), np.float32)
+            signals_mv[0, :50] = np.nan if image.mean() < 25 else 1.0
+            quality = "good" if image.mean() < 50 else "doubtful"
+            return PageReading(DigitizedEcg(signals_mv, quality=quality))
+
+    digitizer = AnyPageDigitizer(PageDouble())
+    images = [np.full((4, 4, 3), value, np.uint8) for value in (20, 40, 90)]
+    answer = digitizer.read(images)
+    assert answer.quality == "good"
+    np.testing.assert_allclose(answer.signals_mv[1:], 30.0)
+    # What one does not show, the other does.
+    np.testing.assert_allclose(answer.signals_mv[0, :50], 1.0)
 
 
 def test_images_read_each_give_what_they_give_alone():

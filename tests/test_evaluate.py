@@ -52,7 +52,7 @@ class _Model:
 
 
 def _evaluate(monkeypatch, folder, model, **changes):
-    monkeypatch.setattr("ecg_keras.predictor.load", lambda path: model)
+    monkeypatch.setattr("ecg_keras.predictor.load", lambda *_: model)
     return evaluate(EvaluateConfig(data_dir=str(folder), **changes))
 
 

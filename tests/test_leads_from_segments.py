@@ -105,3 +105,28 @@ def test_prints_of_one_lead_may_have_other_zero_lines():
     signals, _ = join_segments(LAYOUT, readings)
     off = signals[1] - truth[1]
     assert np.nanmax(off) - np.nanmin(off) == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("misread", [4, 12])
+def test_of_four_prints_a_misread_one_follows_from_the_others(misread):
+    """II of the first column, and the strip, below I, aVR and V1."""
+    truth = twelve_mv()
+    readings = readings_of(LAYOUT, truth, 0.005)
+    assert readings[misread].segment.lead == "II"
+    wrong = readings[misread].signal_mv.copy()
+    wrong[:1250] += np.sin(np.arange(1250) / 40)
+    readings[misread] = dataclasses.replace(readings[misread], signal_mv=wrong)
+    signals, _ = join_segments(LAYOUT, readings)
+    for lead in (0, 1, 2):
+        off = signals[lead, :1250] - truth[lead, :1250]
+        assert np.std(off) < 0.01
+
+
+def test_where_prints_do_not_tell_which_is_misread_they_are_left():
+    truth = twelve_mv()
+    readings = readings_of(LAYOUT, truth)
+    wrong = readings[0].signal_mv + np.sin(np.arange(1250) / 40)
+    readings[0] = dataclasses.replace(readings[0], signal_mv=wrong)
+    signals, _ = join_segments(LAYOUT, readings)
+    np.testing.assert_allclose(signals[0, :1250], wrong, atol=1e-5)
+    np.testing.assert_allclose(signals[2, :1250], truth[2, :1250], atol=1e-4)

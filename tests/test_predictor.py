@@ -1,6 +1,7 @@
 """Loading models of every form, and what they answer."""
 
 import json
+import types
 
 import keras
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 from PIL import Image
 
 import ecg_keras
+from ecg_keras.ecg.digitized import DigitizedEcg
 from ecg_keras.errors import InputError
 from ecg_keras.page.images import resize
-from ecg_keras.predictor import Predictor, refusal
+from ecg_keras.predictor import PagePredictor, Predictor, refusal
 from tests.models import build_judging, build_tiny
 
 
@@ -103,37 +105,61 @@ class _Brightness:
         }
 
 
-def test_what_the_first_model_refuses_the_second_reads():
-    loads = []
+class _Pages:
+    """Stands for a page reader: its answers in turn."""
 
-    def second():
-        loads.append(1)
-        return Predictor([_Brightness(reads_bright=False)], "dark")
+    def __init__(self, *answers):
+        self.answers = iter(answers)
 
-    reader = Predictor([_Brightness(reads_bright=True)], "bright", second)
-    pages = [np.full((40, 56, 3), v, np.uint8) for v in (200, 10, 150, 20)]
-    alone = reader.read([pages[0], pages[2]])
-    assert list(alone.read_by) == ["bright", "bright"] and not loads
-    mixed = reader.read(pages)
-    assert list(mixed.read_by) == ["bright", "dark", "bright", "dark"]
-    np.testing.assert_array_equal(
-        mixed.signals_mv[:, 3, 7], [200, -10, 150, -20]
+    def read(self, image):
+        return types.SimpleNamespace(digitized=next(self.answers))
+
+
+def digitized(n_samples, quality="good", reasons=()):
+    signals = np.full((12, n_samples), 0.5, np.float32)
+    signals[3, 10:] = np.nan
+    return DigitizedEcg(signals, signals, quality=quality, reasons=reasons)
+
+
+PAGES = np.zeros((3, 40, 56, 3), np.uint8)
+
+
+def test_the_reader_answers_as_the_competition_wants_it():
+    """10 s, 0 where nothing is shown, whatever a page shows."""
+    reading = PagePredictor(
+        _Pages(
+            digitized(2500),
+            digitized(6000, "doubtful", ("the map is not sure",)),
+            digitized(0, "refused", ("no grid was found",)),
+        )
+    ).read(PAGES)
+    assert reading.signals_mv.shape == reading.std_mv.shape == (3, 12, 5000)
+    shown = (reading.signals_mv == 0.5).sum(axis=-1)
+    assert shown[:, 0].tolist() == [2500, 5000, 0]
+    assert shown[:, 3].tolist() == [10, 10, 0]
+    assert np.isnan(reading.std_mv[0, 0, 2500:]).all()
+    assert reading.quality == ("good", "doubtful", "refused")
+    assert reading.refused.tolist() == [False, False, True]
+    assert reading.refusals(["a", "b", "c.png"]) == {
+        2: "c.png was not read: no grid was found"
+    }
+
+
+def test_predict_refuses_by_name_what_the_reader_refuses():
+    reader = PagePredictor(
+        _Pages(*[digitized(0, "refused", ("no grid was found",))] * 3)
     )
-    assert not mixed.refused.any()
-    np.testing.assert_array_equal(
-        reader.read(np.stack(pages)).signals_mv, mixed.signals_mv
-    )
-    assert len(loads) == 1
+    with pytest.raises(InputError, match="an image was not read: no grid"):
+        reader.predict(PAGES)
+    with pytest.raises(InputError, match="no images were given"):
+        reader.read([])
 
 
-def test_what_both_models_refuse_is_the_surer_ones():
-    reader = Predictor(
-        [_Brightness(reads_bright=True)],
-        "bright",
-        lambda: Predictor([_Brightness(reads_bright=False)], "dark"),
-    )
+def test_what_a_model_refuses_predict_refuses_by_name():
+    reader = Predictor([_Brightness(reads_bright=True)], "bright")
     reading = reader.read([np.full((40, 56, 3), 100, np.uint8)])
     assert reading.refused[0] and reading.read_by[0] == "bright"
+    assert reading.quality == ("refused",)
     with pytest.raises(InputError, match="an image does not look like"):
         reader.predict([np.full((40, 56, 3), 100, np.uint8)])
 

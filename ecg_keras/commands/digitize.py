@@ -18,7 +18,12 @@ import filelock
 import numpy as np
 from tqdm import tqdm
 
-from ecg_keras.commands.page_flags import output_folder, page_files
+from ecg_keras.commands.page_flags import (
+    MODEL_HELP,
+    GivenFlags,
+    output_folder,
+    page_files,
+)
 from ecg_keras.commands.report import write_report
 from ecg_keras.documents.pages import find_pages, shown_part
 from ecg_keras.documents.sources import find_files
@@ -33,7 +38,7 @@ from ecg_keras.ecg.signal_files import (
 )
 from ecg_keras.errors import InputError, UsageError, is_disk_full
 from ecg_keras.files import check_output_dir, replacing, write_json
-from ecg_keras.packaged import DEFAULT_MODEL, PAGE_READER
+from ecg_keras.packaged import DEFAULT_MODEL
 from ecg_keras.settings import setting
 from ecg_keras.user_cache import keep_compiled_programs
 from ecg_keras.version import __version__
@@ -63,25 +68,14 @@ SUFFIXES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class DigitizeConfig:
+class DigitizeConfig(GivenFlags):
     """Settings of `python -m ecg_keras digitize`."""
 
     images: tuple[str, ...] = page_files()
     model: tuple[str, ...] = setting(
         (DEFAULT_MODEL,),
-        "reader (the tracer; the photo tracer for what it refuses), tracer or "
-        "photo_tracer, which come with the package; page_reader for pages of "
-        "any layout; a run, an export or a .keras file; several are averaged",
+        MODEL_HELP,
         metavar="M",
-    )
-    layout: str | None = setting(
-        None, "layout of all pages, such as 3x4+1; page_reader finds it itself"
-    )
-    speed: float | None = setting(
-        None, "paper speed in mm/s; page_reader takes it from the pulses"
-    )
-    gain: float | None = setting(
-        None, "gain in mm/mV; page_reader takes it from the pulses"
     )
     output_dir: str | None = output_folder()
     rate_hz: int = setting(RATE_HZ, "samples a second of the tables")
@@ -231,11 +225,11 @@ class _Reader:
             # Imported here: it brings Keras, which takes seconds.
             keep_compiled_programs()
             from ecg_keras.digitizer import load_digitizer
-            from ecg_keras.page_reader import Given
 
             config = self.config
-            given = Given(config.layout, config.speed, config.gain)
-            self.digitizer = load_digitizer(config.model, given, config.force)
+            self.digitizer = load_digitizer(
+                config.model, config.given(), config.force
+            )
         first = next(iter(images))
         with _failures_in(first, results):
             digitized = self.digitizer.read(list(images.values()))
@@ -308,6 +302,7 @@ class _Reader:
             "layout": config.layout,
             "speed": config.speed,
             "gain": config.gain,
+            "px_per_mm": config.px_per_mm,
         }
 
     def _targets(self, stem):
@@ -450,17 +445,7 @@ def _check(config):
         )
     if not config.model:
         raise UsageError("no model was given: --model")
-    reads_any = config.model == (PAGE_READER,)
-    if reads_any and config.average_images:
-        raise UsageError(
-            f"--average-images: the model {PAGE_READER} reads page by page"
-        )
-    for flag in ("layout", "speed", "gain"):
-        if getattr(config, flag) is not None and not reads_any:
-            raise UsageError(
-                f"--{flag} is for --model {PAGE_READER}. Received: --model "
-                f"{' '.join(config.model)}"
-            )
+    config.given()
     for name, package in (("wfdb", "wfdb"), ("dicom", "pydicom")):
         if name in config.format and not importlib.util.find_spec(package):
             raise UsageError(

@@ -14,6 +14,8 @@ from ecg_keras.commands.evaluate_pages import (
     score_pages,
     tables_of,
 )
+from ecg_keras.commands.page_flags import MODEL_HELP, GivenFlags
+from ecg_keras.ecg.digitized import QUALITIES, REFUSED
 from ecg_keras.ecg.leads import LEADS, N_LEADS, N_SAMPLES
 from ecg_keras.ecg.metrics import RATIO_CAP, capped_ratio, lead_powers, score_db
 from ecg_keras.ecg.records import (
@@ -36,21 +38,18 @@ MODEL, READ_ONLY = "model", "read images only"
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateConfig:
+class EvaluateConfig(GivenFlags):
     """Settings of `python -m ecg_keras evaluate`."""
 
     model: tuple[str, ...] = setting(
         (DEFAULT_MODEL,),
-        "reader (the tracer; the photo tracer for what it refuses), tracer or "
-        "photo_tracer, which come with the package; a run, an export or a "
-        ".keras file; several are averaged; none: only the baselines",
+        f"{MODEL_HELP}; none: only the baselines",
         metavar="M",
     )
     data_dir: str | None = setting(
         None,
-        "folder in the competition's layout (default: as train.py); with "
-        "--model page_reader also pages of any layout, each with a csv of its "
-        "name",
+        "folder in the competition's layout (default: as train.py), or of "
+        "pages of any layout, each with a csv of its name",
     )
     images: tuple[str, ...] = setting(("all",), "image types", metavar="TYPE")
     split: str = setting(
@@ -89,8 +88,9 @@ def evaluate(config):
     data_dir = find_data_dir(config.data_dir)
     if data_dir is None:
         raise InputError("no data: give --data-dir or ECG_KERAS_DATA")
-    if config.model == (PAGE_READER,):
-        return _evaluate_pages(data_dir, config)
+    given = config.given()
+    if page_files(data_dir):
+        return _evaluate_pages(data_dir, config, given)
     bad = {}
     on_bad = bad.__setitem__ if config.skip_bad_records else None
     records = _chosen(read_records(data_dir, config.images, on_bad), config)
@@ -100,7 +100,7 @@ def evaluate(config):
 
     model = None
     if config.model not in ((), (NO_MODEL,)):
-        model = load(config.model)
+        model = load(config.model, given)
 
     signals_mv = np.stack([read_signals(record)[0] for record in records])
     means_mv = _mean_of_others(signals_mv)
@@ -111,8 +111,9 @@ def evaluate(config):
     print(table.to_string(float_format="%.2f"))
     if model:
         print(
-            f"read, refused: shares of the images. {MODEL} and the leads: a "
-            f"refused image counts as zeros. {READ_ONLY}: without those."
+            "shares of the images; read: good and doubtful ones; misread: "
+            f"read under {MISREAD_DB:g} dB. {MODEL} and the leads: a refused "
+            f"image counts as zeros. {READ_ONLY}: without those."
         )
     for record_id, message in bad.items():
         print(f"left out {record_id}: {message}")
@@ -127,26 +128,26 @@ class _Page:
 
     Attributes:
         kind: image type, or `AVERAGED`.
-        refused: whether the model refused it.
+        quality: "good", "doubtful" or "refused"; "" without a model.
         powers: method -> (signal, noise), each (12,) mV^2: `lead_powers`.
     """
 
     kind: str
-    refused: bool
+    quality: str
     powers: dict
 
 
-def _evaluate_pages(folder, config):
+def _evaluate_pages(folder, config, given):
     """Print and return how pages of any layout were read."""
-    if not page_files(folder):
+    if config.model != (PAGE_READER,):
         raise InputError(
-            f"{folder}: the model {PAGE_READER} is scored on pictures with a "
-            "csv of the same name beside them; there is none"
+            f"{folder} holds pages of any layout. Expected --model "
+            f"{PAGE_READER}. Received: {' '.join(config.model)}"
         )
     keep_compiled_programs()
     from ecg_keras.page_reader import load_page_reader
 
-    scores = score_pages(folder, load_page_reader(), config.cap)
+    scores = score_pages(folder, load_page_reader(given), config.cap)
     pages, table = tables_of(scores)
     print(pages.to_string(float_format="%.2f"))
     print(table.to_string(float_format="%.2f"))
@@ -193,17 +194,20 @@ def _score_record(record, mean_mv, model, average):
     baselines = {"zeros": zeros, "mean of others": powers(mean_mv)}
     kinds = [AVERAGED] if average else list(record.image_paths)
     if model is None:
-        return [_Page(kind, False, baselines) for kind in kinds]
+        return [_Page(kind, "", baselines) for kind in kinds]
     reading = model.read(list(record.image_paths.values()))
-    signals_mv, refused = reading.signals_mv, reading.refused
+    signals_mv, qualities = reading.signals_mv, reading.quality
     if average:
-        kept = signals_mv[~refused]
-        refused = [not len(kept)]
+        kept = signals_mv[~reading.refused]
         signals_mv = [kept.mean(axis=0) if len(kept) else None]
+        # As sure as the surest.
+        qualities = [min(qualities, key=QUALITIES.index)]
     pages = []
-    for kind, found_mv, no in zip(kinds, signals_mv, refused, strict=True):
-        answer = {MODEL: zeros if no else powers(found_mv)}
-        pages.append(_Page(kind, bool(no), baselines | answer))
+    for kind, found_mv, quality in zip(
+        kinds, signals_mv, qualities, strict=True
+    ):
+        answer = {MODEL: zeros if quality == REFUSED else powers(found_mv)}
+        pages.append(_Page(kind, quality, baselines | answer))
     return pages
 
 
@@ -215,17 +219,25 @@ def _table(pages, cap):
     for kind, some in [*chosen.items(), (ALL_IMAGES, pages)]:
         row = {"images": len(some)}
         if MODEL in some[0].powers:
-            refused = np.mean([page.refused for page in some])
-            row |= {"read": 1 - refused, "refused": refused}
+            shares = {
+                quality: np.mean([page.quality == quality for page in some])
+                for quality in QUALITIES
+            }
+            misread = np.mean([_is_misread(page, cap) for page in some])
+            row |= {"read": 1 - shares[REFUSED], **shares, "misread": misread}
         for method in some[0].powers:
             row[method] = _score(some, method, cap)
         if MODEL in some[0].powers:
-            read = [page for page in some if not page.refused]
+            read = [page for page in some if page.quality != REFUSED]
             row[READ_ONLY] = _score(read, MODEL, cap)
             for index, lead in enumerate(LEADS):
                 row[lead] = _score(some, MODEL, cap, index)
         rows[kind] = row
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _is_misread(page, cap):
+    return page.quality != REFUSED and _score([page], MODEL, cap) < MISREAD_DB
 
 
 def _score(pages, method, cap, leads=slice(None)):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED
+from ecg_keras.ecg.digitized import QUALITIES, REFUSED
 from ecg_keras.ecg.leads import LEADS, RATE_HZ
 from ecg_keras.ecg.metrics import record_ratio, score_db
 from ecg_keras.errors import InputError
@@ -132,7 +132,7 @@ def tables_of(scores):
             "read": len(read) / len(own),
             **{
                 quality: sum(s.quality == quality for s in own) / len(own)
-                for quality in (GOOD, DOUBTFUL, REFUSED)
+                for quality in QUALITIES
             },
             "misread": sum(s.is_misread for s in own) / len(own),
             "dB": score_db([s.ratio for s in own]),

@@ -1,6 +1,17 @@
-"""Flags of every command that takes files of pages and writes a folder."""
+"""Flags that commands on pages share: files, folders, models, what is known."""
 
-from ecg_keras.settings import positional, setting
+import dataclasses
+
+from ecg_keras.errors import InputError, UsageError
+from ecg_keras.models.layout.given import Given
+from ecg_keras.packaged import PAGE_READER
+from ecg_keras.settings import flag_name, positional, setting
+
+MODEL_HELP = (
+    "reader, for pages of any layout; tracer or photo_tracer, for the "
+    "competition's alone; a run, an export or a .keras file; several are "
+    "averaged"
+)
 
 
 def page_files():
@@ -15,3 +26,44 @@ def page_files():
 def output_folder():
     """The field `output_dir`."""
     return setting(None, "folder for the files")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GivenFlags:
+    """What a user may say of all pages; the reader finds the rest."""
+
+    layout: str | None = setting(
+        None, "layout of all pages, such as 3x4+1 (default: found)"
+    )
+    speed: float | None = setting(
+        None, "paper speed of all pages in mm/s (default: by the pulses)"
+    )
+    gain: float | None = setting(
+        None, "gain of all pages in mm/mV (default: by the pulses)"
+    )
+    px_per_mm: float | None = setting(
+        None, "px of the pictures for each mm of the paper (default: found)"
+    )
+
+    def given(self):
+        """What the flags say.
+
+        Returns:
+            `given.Given`.
+
+        Raises:
+            UsageError: a value is no layout, speed, gain or scale, or the
+                model would not look at it.
+        """
+        if self.model != (PAGE_READER,):
+            for field in dataclasses.fields(GivenFlags):
+                if getattr(self, field.name) is not None:
+                    raise UsageError(
+                        f"{flag_name(field.name)} is for --model "
+                        f"{PAGE_READER}. Received: --model "
+                        f"{' '.join(self.model)}"
+                    )
+        try:
+            return Given(self.layout, self.speed, self.gain, self.px_per_mm)
+        except InputError as error:
+            raise UsageError(str(error)) from None

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from ecg_keras.commands.page_flags import MODEL_HELP
 from ecg_keras.ecg.leads import N_LEADS, N_SAMPLES
 from ecg_keras.ecg.records import find_data_dir
 from ecg_keras.ecg.submission import (
@@ -27,7 +28,7 @@ from ecg_keras.ecg.submission import (
 )
 from ecg_keras.errors import InputError
 from ecg_keras.files import replacing, write_json
-from ecg_keras.packaged import DEFAULT_MODEL, is_packaged, refusal
+from ecg_keras.packaged import DEFAULT_MODEL, is_packaged
 from ecg_keras.page.images import read_image
 from ecg_keras.settings import setting
 from ecg_keras.user_cache import keep_compiled_programs
@@ -42,9 +43,7 @@ class SubmitConfig:
 
     model: tuple[str, ...] = setting(
         (DEFAULT_MODEL,),
-        "reader (the tracer; the photo tracer for what it refuses), tracer or "
-        "photo_tracer, which come with the package; a run, an export or a "
-        ".keras file; several are averaged",
+        MODEL_HELP,
         metavar="M",
     )
     data_dir: str | None = setting(
@@ -176,11 +175,12 @@ def _write_part(part, batch, data_dir, predictor, config):
     if images:
         reading = predictor.read(list(images.values()))
         found = dict(zip(images, reading.signals_mv, strict=True))
-        for name, refused in zip(images, reading.refused, strict=True):
-            if refused and config.on_error == "fail":
-                raise InputError(refusal(data_dir / "test" / f"{name}.png"))
-            if refused:
-                bad[name] = f"read nevertheless, but {refusal('its image')}"
+        names = list(images)
+        paths = [data_dir / "test" / f"{name}.png" for name in names]
+        for index, said in reading.refusals(paths).items():
+            if config.on_error == "fail":
+                raise InputError(said)
+            bad[names[index]] = f"what could be read is written, but {said}"
     baseline = np.zeros((N_LEADS, N_SAMPLES), np.float32)
     rows = [
         submission_rows(rows, found.get(name, baseline)) for name, rows in batch

@@ -6,7 +6,8 @@ import numpy as np
 
 from ecg_keras.ecg.leads import LEADS, RATE_HZ
 
-GOOD, DOUBTFUL, REFUSED = "good", "doubtful", "refused"
+# The surest first.
+QUALITIES = GOOD, DOUBTFUL, REFUSED = "good", "doubtful", "refused"
 FROM_IMAGE, FROM_VECTOR = "image", "vector"
 
 
@@ -41,6 +42,11 @@ class DigitizedEcg:
     reasons: tuple = ()
     read_by: str = ""
     source: str = FROM_IMAGE
+
+    @property
+    def rank(self):
+        """Place of its quality, 0 for the surest."""
+        return QUALITIES.index(self.quality)
 
     def summary(self):
         """All but the samples, as a dict that JSON takes.

@@ -46,15 +46,16 @@ class Checks:
     numbers: dict
 
 
-def check(page, layout, readings, candidates, pulses):
+def check(page, layout, readings, pulses, candidates=()):
     """Check what was read.
 
     Args:
         page: `straight_page.StraightPage`.
         layout: the `PrintedLayout` that was read.
         readings: its `printed_rows.LeadReading`s.
-        candidates: list of `find.Candidate`, the one that was read first.
-        pulses: list of `pulses.FoundPulse`.
+        pulses: its pulses, `pulses.FoundPulse` or `printed_layout.Pulse`.
+        candidates: list of `find.Candidate`, the one that was read first;
+            none of a page whose layout is known.
 
     Returns:
         `Checks`.
@@ -82,7 +83,27 @@ def check(page, layout, readings, candidates, pulses):
         (faults if on_print < WRONG_ON_PRINT else doubts).append(text)
     told = [k for k in numbers if k.startswith(("limb", "prints"))]
     if not told:
-        doubts.append("nothing on the page tells which leads it shows")
+        text = "nothing on the page tells which leads it shows"
+        # Neither what was read nor where it stands is sure, then.
+        (faults if on_print < DOUBTFUL_ON_PRINT else doubts).append(text)
+    doubts += _doubts_of_layout(candidates)
+    if pulses:
+        height = float(np.median([pulse.height_mm for pulse in pulses]))
+        gain = layout.rows[0].gain_mm_per_mv
+        numbers["pulse_mm"] = round(height, 2)
+        if abs(height / gain - 1) > GAIN_OFF:
+            doubts.append(
+                f"calibration pulses are {height:.1f} mm high, at a gain of "
+                f"{gain:g} mm/mV"
+            )
+    return Checks(tuple(doubts), tuple(faults), numbers)
+
+
+def _doubts_of_layout(candidates):
+    """Reasons to doubt which kind of page it is."""
+    if not candidates:
+        return []
+    doubts = []
     best = candidates[0]
     for other in candidates[1:]:
         close = other.score > best.score - CLOSE_SCORE
@@ -102,16 +123,7 @@ def check(page, layout, readings, candidates, pulses):
     rare = [lead for lead in best.strips if lead not in USUAL_STRIPS]
     if rare:
         doubts.append(f"rhythm strips of {', '.join(rare)} are rare")
-    if pulses:
-        height = float(np.median([pulse.height_mm for pulse in pulses]))
-        gain = layout.rows[0].gain_mm_per_mv
-        numbers["pulse_mm"] = round(height, 2)
-        if abs(height / gain - 1) > GAIN_OFF:
-            doubts.append(
-                f"calibration pulses are {height:.1f} mm high, at a gain of "
-                f"{gain:g} mm/mV"
-            )
-    return Checks(tuple(doubts), tuple(faults), numbers)
+    return doubts
 
 
 def _disagreements(layout, readings):

@@ -3,8 +3,12 @@
 A lead may be printed more than once, and limb leads follow from each other
 (Einthoven, Goldberger). What is known twice is used only where it agrees:
 prints of one lead are averaged where they are alike, and limb leads of the same
-seconds are moved to where they fit each other where they nearly do already.
+seconds are moved to where they fit each other where they nearly do already. Of
+four prints or more one may be misread: where the others agree without it, and
+without no other, it follows from them.
 """
+
+import itertools
 
 import numpy as np
 
@@ -17,6 +21,10 @@ AGREES_BELOW = 0.06
 FLAT_MV = 0.03
 # Limb leads are compared in windows of this length.
 WINDOW_S = 1.25
+# Without the one that is misread, prints agree so many times better than
+# without any other: I, II and III do not tell whether I or III is wrong.
+TELLS_APART = 3.0
+AS_READ = 0.01  # Prints that were read well differ by less.
 
 
 def join_segments(layout, readings):
@@ -33,6 +41,7 @@ def join_segments(layout, readings):
     shape = len(LEADS), layout.n_samples
     signals = np.full(shape, np.nan, np.float32)
     std = np.full(shape, np.nan, np.float32)
+    limb = []
     for index, lead in enumerate(LEADS):
         prints = [
             _placed(reading, layout.n_samples)
@@ -43,7 +52,9 @@ def join_segments(layout, readings):
         prints.sort(key=lambda pair: -np.isfinite(pair[0]).sum())
         for own in prints:
             _add(signals[index], std[index], *own)
-    _reconcile(signals, std)
+        if lead in LIMB_LEADS:
+            limb += [(index, *own) for own in prints]
+    _reconcile(limb, signals, std)
     return signals, std
 
 
@@ -78,32 +89,89 @@ def _add(signal, std, own, own_std):
         std[both] = 1 / np.sqrt(total)
 
 
-def _reconcile(signals, std):
-    """Move limb leads to where they fit each other, in place."""
-    n_limb = len(LIMB_LEADS)
+def _reconcile(prints, signals, std):
+    """Move limb leads to where they fit each other, in place.
+
+    Args:
+        prints: (index of its lead, signal, deviation) of each print of a limb
+            lead, of one lead the longest first.
+        signals, std: (12, T) as they are without.
+    """
     step = round(WINDOW_S * RATE_HZ)
-    shown = np.isfinite(signals[:n_limb])
-    for start in range(0, signals.shape[1], step):
-        part = slice(start, start + step)
+    windows = [
+        slice(start, min(start + step, signals.shape[1]))
+        for start in range(0, signals.shape[1], step)
+    ]
+
+    def shown(window):
         # Leads that begin or end within are left as they are.
-        members = np.flatnonzero(shown[:, part].all(axis=1))
+        return tuple(
+            k
+            for k, (_, values, _) in enumerate(prints)
+            if np.isfinite(values[window]).all()
+        )
+
+    for members, group in itertools.groupby(windows, key=shown):
         if len(members) < 3:
             continue
-        matrix = LIMB_FROM_I_II[members].astype(np.float64)
-        values = signals[members, part].astype(np.float64)
-        offset = np.median(values, axis=1, keepdims=True)
-        weight = 1 / np.square(std[members, part].astype(np.float64))
-        fitted, variance = _weighted_fit(matrix, values - offset, weight)
-        off = np.square(values - offset - fitted).mean()
-        if (
-            off / (np.square(values - offset).mean() + FLAT_MV**2)
-            > AGREES_BELOW
-        ):
-            continue
-        # What the fit does to the zero lines is left out.
-        moved = fitted - np.median(fitted, axis=1, keepdims=True)
-        signals[members, part] = moved + offset
-        std[members, part] = np.sqrt(variance)
+        group = list(group)
+        whole = slice(group[0].start, group[-1].stop)
+        leads = np.array([prints[k][0] for k in members])
+        values = np.stack([prints[k][1][whole] for k in members]).astype(float)
+        weight = np.stack([prints[k][2][whole] for k in members]).astype(float)
+        weight = 1 / np.square(weight)
+        # Zero lines of rows are known to some tenths of a mm only.
+        fitted, _ = _weighted_fit(
+            LIMB_FROM_I_II[leads].astype(float), values, np.ones_like(values)
+        )
+        offset = np.median(values - fitted, axis=1, keepdims=True)
+        values -= offset
+        for window in group:
+            part = slice(window.start - whole.start, window.stop - whole.start)
+            found = _agreeing(leads, values[:, part], weight[:, part])
+            if found is None:
+                continue
+            fitted, variance = found
+            for lead in np.unique(leads):
+                # Of prints of one lead the first, whose zero line is kept.
+                k = np.flatnonzero(leads == lead)[0]
+                signals[lead, window] = fitted[k] + offset[k]
+                std[lead, window] = np.sqrt(variance[k])
+
+
+def _agreeing(leads, values, weight):
+    """The fit of prints that agree: of all, or of all but one.
+
+    Args:
+        leads: (n,) index of the lead of each.
+        values, weight: (n, T).
+
+    Returns:
+        (fitted, variance), each (n, T); None where they do not agree, or do
+        not tell which one is misread.
+    """
+    matrix = LIMB_FROM_I_II[leads].astype(float)
+    # Where a wave is far from 0 for long, only its changes tell.
+    change = values - np.median(values, axis=1, keepdims=True)
+
+    def without(left_out):
+        kept = np.arange(len(leads)) != left_out
+        own = np.where(kept[:, None], weight, 0)
+        fitted, variance = _weighted_fit(matrix, values, own)
+        off = np.square(values - fitted)[kept].mean()
+        power = np.square(change)[kept].mean() + FLAT_MV**2
+        return off / power, fitted, variance
+
+    off, *found = without(None)
+    if off < AGREES_BELOW:
+        return found
+    if len(leads) < 4:
+        return None
+    best, second = sorted(
+        (without(k) for k in range(len(leads))), key=lambda fit: fit[0]
+    )[:2]
+    apart = second[0] > TELLS_APART * max(best[0], AS_READ)
+    return best[1:] if best[0] < AGREES_BELOW and apart else None
 
 
 def _weighted_fit(matrix, values, weight):

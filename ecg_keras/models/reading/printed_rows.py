@@ -42,6 +42,8 @@ COLUMNS_UNIT = 320
 SAMPLES_UNIT = 1250
 # Finer pictures are made smaller first: the network saw pages of 7.9 px a mm.
 MAX_PX_PER_MM = 12.0
+# Where nothing tells the place of a trace, its place is that uncertain, mm.
+MOST_OFF_MM = 2.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,6 +251,53 @@ def read_segments(layout, rows):
                 LeadReading(segment, index, signal, abs(std), height_mm)
             )
     return readings
+
+
+def placed_in(readings, layout, paper_map, shape):
+    """Readings that know of their place in the picture.
+
+    What lies beyond the picture is NaN, and what the uncertainty of the map
+    costs is added to the deviations: along the paper times the slope, and
+    across it.
+
+    Args:
+        readings: list of `LeadReading`.
+        layout: `PrintedLayout` of the page.
+        paper_map: `PaperMap` of the picture.
+        shape: (height, width) of the picture.
+
+    Returns:
+        list of `LeadReading`.
+    """
+    height, width = shape
+    placed = []
+    for reading in readings:
+        row = layout.rows[reading.row]
+        signal = reading.signal_mv
+        x_mm = reading.segment.x_start_mm + np.arange(len(signal)) * (
+            layout.speed_mm_per_s / RATE_HZ
+        )
+        y_mm = row.zero_y_mm - row.gain_mm_per_mv * signal
+        points = np.stack([x_mm, y_mm], axis=-1)
+        px = paper_map.to_px(points)
+        inside = ((px >= 0) & (px <= [width, height])).all(axis=-1)
+        off_mm = np.minimum(paper_map.std_mm_at(points), MOST_OFF_MM)
+        slope = np.gradient(signal, x_mm)
+        variance = (
+            np.square(reading.std_mv)
+            + np.square(slope * off_mm)
+            + np.square(off_mm / row.gain_mm_per_mv)
+        )
+        placed.append(
+            dataclasses.replace(
+                reading,
+                signal_mv=np.where(inside, signal, np.float32(np.nan)),
+                std_mv=np.where(inside, np.sqrt(variance), np.nan).astype(
+                    np.float32
+                ),
+            )
+        )
+    return placed
 
 
 def read_printed_rows(image, paper_map, layout, row_network):
