@@ -23,6 +23,29 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path not in slow)
 
 
+@pytest.fixture(scope="module")
+def quick_compilation():
+    """Programs of JAX compile in half the time, and run slower.
+
+    For modules that train small networks for a few steps, here and in the
+    processes that they start: they wait for the compiler, not for the steps.
+    """
+    if os.environ["KERAS_BACKEND"] != "jax":
+        yield
+        return
+    import jax
+
+    name = "jax_disable_most_optimizations"
+    before = getattr(jax.config, name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(name.upper(), "1")
+        jax.config.update(name, True)
+        yield
+        jax.config.update(name, before)
+    # The modules that follow get programs as a user has them.
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def tiny_encoder():
     """Adds the encoder "tiny" for the rest of the session."""

@@ -14,10 +14,11 @@ from ecg_keras.training.config import TrainConfig
 from tests.conftest import tiny_config
 from tests.elsewhere import start_elsewhere, train_elsewhere
 
-pytestmark = pytest.mark.filterwarnings(
+pytestmark = [
     # TensorFlow's own use of NumPy.
-    "ignore::DeprecationWarning",
-)
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.usefixtures("quick_compilation"),
+]
 
 
 @pytest.fixture(scope="module")

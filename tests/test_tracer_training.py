@@ -22,10 +22,11 @@ from ecg_keras.training.tasks import TASKS
 from ecg_keras.training.tracer_tasks import NETWORKS, PoseTask, TracerTask
 from ecg_keras.training.validation import StripValidation
 
-pytestmark = pytest.mark.filterwarnings(
+pytestmark = [
     # TensorFlow's own use of NumPy.
-    "ignore::DeprecationWarning",
-)
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.usefixtures("quick_compilation"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -28,10 +28,11 @@ from ecg_keras.training.run_folder import WEIGHTS_FILE, latest_checkpoint
 from tests.conftest import tiny_config
 from tests.elsewhere import train_elsewhere
 
-pytestmark = pytest.mark.filterwarnings(
+pytestmark = [
     # TensorFlow's own use of NumPy.
-    "ignore::DeprecationWarning",
-)
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.usefixtures("quick_compilation"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -45,6 +45,8 @@ FILES = {
 MIN_AGREEMENT_DB = 60.0
 MIN_AGREEMENT_HALF_DB = 40.0
 N_PARITY_PAGES = 3
+# Before, Keras made ONNX of TensorFlow, by a package that wants an old NumPy.
+MIN_KERAS_OF_ONNX = (3, 14)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,10 +204,23 @@ def _parity(name, path, pages, reference, image_size, half):
     }
 
 
+def keras_writes_onnx():
+    """Whether this version of Keras makes ONNX of JAX."""
+    version = tuple(map(int, keras.version().split(".")[:2]))
+    return version >= MIN_KERAS_OF_ONNX
+
+
 def _check(config):
     if not config.model:
         raise InputError("--model is missing: a run's folder or a .keras file")
     output_dir = check_output_dir(config.output_dir).resolve()
+    if "onnx" in config.format and not keras_writes_onnx():
+        least = ".".join(map(str, MIN_KERAS_OF_ONNX))
+        raise InputError(
+            f"expected Keras {least} or newer for --format onnx. Received: "
+            f"{keras.version()}. Export the same model file where Keras is "
+            "newer, or use the SavedModel"
+        )
     name = config.kaggle_dataset
     if name and not re.fullmatch(r"[\w-]+/[\w-]{6,50}", name):
         raise InputError(
