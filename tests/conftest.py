@@ -14,6 +14,7 @@ os.environ.setdefault(
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
+import numpy as np
 import pytest
 
 
@@ -36,7 +37,7 @@ def quick_compilation():
     import jax
 
     name = "jax_disable_most_optimizations"
-    before = getattr(jax.config, name)
+    before = jax.config.read(name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(name.upper(), "1")
         jax.config.update(name, True)
@@ -53,6 +54,32 @@ def tiny_encoder():
     from tests.tiny import TINY_ENCODER
 
     ENCODERS["tiny"] = TINY_ENCODER
+
+
+@pytest.fixture(scope="session")
+def signals_mv():
+    """A simulated recording, (12, 5000) mV."""
+    from ecg_keras.ecg.synthesis import simulate
+
+    return simulate(np.random.default_rng(11))
+
+
+@pytest.fixture(scope="session")
+def table_mv(signals_mv):
+    """What the competition's page shows of it."""
+    from ecg_keras.ecg.leads import RATE_HZ
+    from ecg_keras.ecg.resampling import from_grid
+
+    return from_grid(signals_mv, RATE_HZ)
+
+
+@pytest.fixture(scope="session")
+def page(table_mv):
+    """That page, as the competition renders it."""
+    from ecg_keras.drawing.clean_page import Header, render_page
+    from ecg_keras.ecg.leads import RATE_HZ
+
+    return render_page(table_mv, RATE_HZ, Header(id="00042_hr", sex="Female"))
 
 
 @pytest.fixture(scope="module")

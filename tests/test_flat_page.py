@@ -2,12 +2,8 @@
 
 import numpy as np
 import pytest
-from keras import ops
 
-from ecg_keras.drawing.clean_page import Header, render_page
 from ecg_keras.drawing.image_types import degrade
-from ecg_keras.ecg.resampling import from_grid
-from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.models.registration.flat_page import (
     fit_affine,
     refine,
@@ -16,35 +12,13 @@ from ecg_keras.models.registration.flat_page import (
 from ecg_keras.page.cells import UNIT_PX, cell_centres_px
 from ecg_keras.page.coordinates import HALF_WIDTH_PX
 from ecg_keras.page.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
+from tests.arrays import to_numpy, to_tensor
 
 RATE_HZ = 500
 pytestmark = pytest.mark.filterwarnings(
     # TensorFlow's own use of NumPy.
     "ignore::DeprecationWarning",
 )
-
-
-def _numpy(x):
-    return ops.convert_to_numpy(x)
-
-
-def _tensor(x):
-    return ops.convert_to_tensor(np.asarray(x, np.float32))
-
-
-@pytest.fixture(scope="module")
-def signals_mv():
-    return simulate(np.random.default_rng(11))
-
-
-@pytest.fixture(scope="module")
-def table_mv(signals_mv):
-    return from_grid(signals_mv, RATE_HZ)
-
-
-@pytest.fixture(scope="module")
-def page(table_mv):
-    return render_page(table_mv, RATE_HZ, Header(id="00042_hr", sex="Female"))
 
 
 def test_an_affine_map_is_found_from_cells():
@@ -57,7 +31,7 @@ def test_an_affine_map_is_found_from_cells():
     cells[0, ..., :2] = (pages - picture) / UNIT_PX
     # A cell that is wrong and says so.
     cells[0, 3, 3] = (4.0, -4.0, 5.0, 0.0)
-    found = _numpy(fit_affine(_tensor(cells)))[0]
+    found = to_numpy(fit_affine(to_tensor(cells)))[0]
     np.testing.assert_allclose(found[:2, :2], affine[:, :2], atol=2e-4)
     shift_px = found[:2, 2] * HALF_WIDTH_PX
     np.testing.assert_allclose(shift_px, affine[:, 2], atol=0.1)
@@ -77,9 +51,9 @@ def test_the_grid_corrects_a_frame_that_is_some_px_off(page, kind):
     affine = np.linalg.lstsq(basis, true - middle, rcond=None)[0].T
     affine += [[0.002, -0.001, 6.0], [0.001, 0.002, -9.0]]
     affine[:, 2] /= HALF_WIDTH_PX
-    affine = _tensor([[*affine, (0, 0, 1)]])
-    found = refine(_tensor(picture[None]), affine)
+    affine = to_tensor([[*affine, (0, 0, 1)]])
+    found = refine(to_tensor(picture[None]), affine)
     x, y = to_picture(*found, lines_x, lines_y)
-    error = np.stack([_numpy(x).ravel(), _numpy(y).ravel()], -1) - true
+    error = np.stack([to_numpy(x).ravel(), to_numpy(y).ravel()], -1) - true
     # Waves of the sheet that no cubic follows remain.
     assert np.median(np.abs(error)) < 0.3

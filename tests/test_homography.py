@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from keras import ops
 
 from ecg_keras.models.registration.homography import (
     apply,
@@ -12,14 +11,7 @@ from ecg_keras.models.registration.homography import (
 )
 from ecg_keras.page.cells import UNIT_PX, cell_centres_px
 from ecg_keras.page.coordinates import HALF_WIDTH_PX, MIDDLE_PX
-
-
-def _numpy(x):
-    return ops.convert_to_numpy(x)
-
-
-def _tensor(x):
-    return ops.convert_to_tensor(np.asarray(x, np.float32))
+from tests.arrays import to_numpy, to_tensor
 
 
 @pytest.mark.parametrize("turn", [0, 90, 180, 270])
@@ -40,7 +32,7 @@ def test_a_homography_is_found_from_cells(turn):
     # Cells that are wrong, and one that says so.
     cells[0, 3:6, 3:6, :2] += 8.0
     cells[0, 9, 9] = (4.0, -4.0, 5.0, 0.0)
-    found = _numpy(fit_homography(_tensor(cells)))[0]
+    found = to_numpy(fit_homography(to_tensor(cells)))[0]
     np.testing.assert_allclose(found, homography, atol=2e-3)
 
 
@@ -48,7 +40,7 @@ def test_a_homography_puts_the_page_where_it_is():
     homography = np.array([[0.0, -0.7, 0.1], [0.8, 0.0, 0.0], [0.1, 0.0, 1.0]])
     x, y = np.array([[[-300.0, 500.0]]]), np.array([[[-200.0], [0.0], [90.0]]])
     found = page_to_picture_px(
-        _tensor(homography[None]), _tensor(x), _tensor(y)
+        to_tensor(homography[None]), to_tensor(x), to_tensor(y)
     )
     points = np.stack(np.broadcast_arrays(x, y, HALF_WIDTH_PX), axis=-1)
     u, v, w = np.moveaxis(points @ homography.T, -1, 0)
@@ -57,18 +49,18 @@ def test_a_homography_puts_the_page_where_it_is():
         v / w * HALF_WIDTH_PX + MIDDLE_PX[1],
     )
     for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(_numpy(one), other, rtol=1e-5)
+        np.testing.assert_allclose(to_numpy(one), other, rtol=1e-5)
 
 
 def test_a_composed_homography_applies_the_inner_one_first():
     rng = np.random.default_rng(0)
     outer, inner = np.eye(3) + rng.uniform(-0.1, 0.1, (2, 1, 3, 3))
     x, y = rng.uniform(-1, 1, (2, 1, 5))
-    one = compose(_tensor(outer), _tensor(inner))
-    found = apply(one, _tensor(x), _tensor(y))
+    one = compose(to_tensor(outer), to_tensor(inner))
+    found = apply(one, to_tensor(x), to_tensor(y))
     expected = apply(
-        _tensor(outer), *apply(_tensor(inner), _tensor(x), _tensor(y))
+        to_tensor(outer), *apply(to_tensor(inner), to_tensor(x), to_tensor(y))
     )
     for a, b in zip(found, expected, strict=True):
-        np.testing.assert_allclose(_numpy(a), _numpy(b), atol=1e-6)
-    np.testing.assert_allclose(_numpy(one)[0, 2, 2], 1)
+        np.testing.assert_allclose(to_numpy(a), to_numpy(b), atol=1e-6)
+    np.testing.assert_allclose(to_numpy(one)[0, 2, 2], 1)

@@ -2,14 +2,12 @@
 
 import numpy as np
 import pytest
-from keras import ops
 
 from ecg_keras.ecg.leads import (
     LEADS,
     N_SAMPLES,
     printed_mask,
 )
-from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.models.reading.leads_from_rows import (
     join_rows,
     lead_ii_difference,
@@ -18,24 +16,12 @@ from ecg_keras.page.row_images import (
     MARGIN_SAMPLES,
     row_signals,
 )
+from tests.arrays import to_numpy, to_tensor
 
 pytestmark = pytest.mark.filterwarnings(
     # TensorFlow's own use of NumPy.
     "ignore::DeprecationWarning",
 )
-
-
-def _numpy(x):
-    return ops.convert_to_numpy(x)
-
-
-def _tensor(x):
-    return ops.convert_to_tensor(np.asarray(x, np.float32))
-
-
-@pytest.fixture(scope="module")
-def signals_mv():
-    return simulate(np.random.default_rng(11))
 
 
 def _rows(signals_mv):
@@ -48,21 +34,21 @@ def _rows(signals_mv):
 def test_rows_join_to_the_leads_that_they_print(signals_mv, relations):
     rows = _rows(signals_mv)
     std = np.full_like(rows, 0.01)
-    found, deviation = join_rows(_tensor(rows), _tensor(std), relations)
+    found, deviation = join_rows(to_tensor(rows), to_tensor(std), relations)
     expected = signals_mv * printed_mask()
-    np.testing.assert_allclose(_numpy(found)[0], expected, atol=1e-5)
-    assert (_numpy(deviation)[0][printed_mask() > 0] <= 0.0101).all()
+    np.testing.assert_allclose(to_numpy(found)[0], expected, atol=1e-5)
+    assert (to_numpy(deviation)[0][printed_mask() > 0] <= 0.0101).all()
 
 
 def test_relations_lower_the_noise_of_limb_leads(signals_mv):
     rows = _rows(signals_mv)
     noisy = rows + np.random.default_rng(0).normal(0, 0.02, rows.shape)
-    std = _tensor(np.full_like(rows, 0.02))
+    std = to_tensor(np.full_like(rows, 0.02))
     mask = printed_mask()
     power = {}
     for relations in (True, False):
-        found, _ = join_rows(_tensor(noisy), std, relations)
-        error = (_numpy(found)[0] - signals_mv) * mask
+        found, _ = join_rows(to_tensor(noisy), std, relations)
+        error = (to_numpy(found)[0] - signals_mv) * mask
         power[relations] = (error[:6] ** 2).sum()
     assert power[True] < 0.8 * power[False]
 
@@ -70,8 +56,8 @@ def test_relations_lower_the_noise_of_limb_leads(signals_mv):
 def test_joined_limb_leads_keep_einthovens_relation(signals_mv):
     rows = _rows(signals_mv)
     noisy = rows + np.random.default_rng(0).normal(0, 0.02, rows.shape)
-    found, _ = join_rows(_tensor(noisy), _tensor(np.full_like(rows, 0.02)))
-    first_quarter = _numpy(found)[0][:, :1250]
+    found, _ = join_rows(to_tensor(noisy), to_tensor(np.full_like(rows, 0.02)))
+    first_quarter = to_numpy(found)[0][:, :1250]
     lead_i, lead_ii, lead_iii = first_quarter[:3]
     assert np.abs(lead_i + lead_iii - lead_ii).max() < 1e-5
 
@@ -82,8 +68,8 @@ def test_a_sure_row_outweighs_an_unsure_one(signals_mv):
     wrong[0, 1] += 0.5  # lead II of the second row; the strip is right
     std = np.full_like(rows, 0.01)
     std[0, 1] = 1.0
-    found, _ = join_rows(_tensor(wrong), _tensor(std))
-    error = _numpy(found)[0][LEADS.index("II"), :1250]
+    found, _ = join_rows(to_tensor(wrong), to_tensor(std))
+    error = to_numpy(found)[0][LEADS.index("II"), :1250]
     np.testing.assert_allclose(error, signals_mv[1, :1250], atol=0.01)
 
 
@@ -92,6 +78,6 @@ def test_the_prints_of_lead_ii_are_compared(signals_mv):
     wrong = rows.copy()
     wrong[0, 1] = rows[0, 0, ::-1]
     flat = 0.001 * wrong
-    both = _tensor(np.concatenate([rows + 0.2, wrong, flat]))
-    alike, unrelated, nothing = _numpy(lead_ii_difference(both))
+    both = to_tensor(np.concatenate([rows + 0.2, wrong, flat]))
+    alike, unrelated, nothing = to_numpy(lead_ii_difference(both))
     assert alike < 1e-6 and nothing < 0.01 and unrelated > 0.5

@@ -1,7 +1,6 @@
 """P-splines of displacements against known waves."""
 
 import numpy as np
-from keras import ops
 
 from ecg_keras.models.registration.spline import (
     displacement_at,
@@ -9,16 +8,9 @@ from ecg_keras.models.registration.spline import (
     fit_displacement,
 )
 from ecg_keras.page.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
+from tests.arrays import to_numpy, to_tensor
 
 LINES_X_PX, LINES_Y_PX = np.linspace(150, 2050, 8), np.linspace(500, 1640, 6)
-
-
-def _numpy(x):
-    return ops.convert_to_numpy(x)
-
-
-def _tensor(x):
-    return ops.convert_to_tensor(np.asarray(x, np.float32))
 
 
 def _waves_px(points):
@@ -35,15 +27,15 @@ def test_a_displacement_follows_waves_and_is_the_same_on_a_grid():
     points = rng.uniform(-size / 2, size / 2, (1, 900, 2))
     weight = np.ones((1, 900))
     displacement = fit_displacement(
-        *(_tensor(x) for x in (points, _waves_px(points), weight)), 0.01
+        *(to_tensor(x) for x in (points, _waves_px(points), weight)), 0.01
     )
     x, y = LINES_X_PX - size[0] / 2, LINES_Y_PX - size[1] / 2
     places = np.stack(np.meshgrid(x, y), axis=-1)
     found = np.stack(
-        [_numpy(s)[0] for s in displacement_on_grid(displacement, x, y)], -1
+        [to_numpy(s)[0] for s in displacement_on_grid(displacement, x, y)], -1
     )
     np.testing.assert_allclose(found, _waves_px(places), atol=0.6)
-    alone = _numpy(
-        displacement_at(displacement, _tensor(places.reshape(1, -1, 2)))
+    alone = to_numpy(
+        displacement_at(displacement, to_tensor(places.reshape(1, -1, 2)))
     )
     np.testing.assert_allclose(alone[0], found.reshape(-1, 2), atol=1e-4)

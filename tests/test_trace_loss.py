@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-from keras import ops
 
 from ecg_keras.page.row_images import (
     REACH_MV,
-    bins_mv,
 )
 from ecg_keras.training.losses import TraceLoss, trace_entropy, trace_snr_db
+from tests.arrays import gaussian_logits, to_numpy, to_tensor
 
 pytestmark = pytest.mark.filterwarnings(
     # TensorFlow's own use of NumPy.
@@ -17,25 +16,12 @@ pytestmark = pytest.mark.filterwarnings(
 BIN_MV = 0.025  # at 0 mV
 
 
-def _numpy(x):
-    return ops.convert_to_numpy(x)
-
-
-def _tensor(x):
-    return ops.convert_to_tensor(np.asarray(x, np.float32))
-
-
-def _gaussian_logits(level_mv, deviation_mv):
-    distance = (bins_mv()[None, :, None] - level_mv[:, None]) / deviation_mv
-    return -0.5 * distance**2
-
-
 def test_the_entropy_is_least_where_the_target_is():
     level = np.array([[0.4, -0.7, np.nan]])
-    right = _gaussian_logits(np.nan_to_num(level), 0.8 * BIN_MV)
-    wrong = _gaussian_logits(np.nan_to_num(level) + 0.1, 0.8 * BIN_MV)
+    right = gaussian_logits(np.nan_to_num(level), 0.8 * BIN_MV)
+    wrong = gaussian_logits(np.nan_to_num(level) + 0.1, 0.8 * BIN_MV)
     low, high = (
-        _numpy(trace_entropy(_tensor(level), _tensor(x), 0.8))[0]
+        to_numpy(trace_entropy(to_tensor(level), to_tensor(x), 0.8))[0]
         for x in (right, wrong)
     )
     # The entropy of the target itself: a Gaussian's, in bins.
@@ -46,8 +32,10 @@ def test_the_entropy_is_least_where_the_target_is():
 def test_what_leaves_the_strip_is_not_judged():
     level = np.array([[0.4, 1.01 * REACH_MV]])
     alone = np.array([[0.4, np.nan]])
-    logits = _tensor(_gaussian_logits(np.array([[0.3, 0.0]]), 0.03))
+    logits = to_tensor(gaussian_logits(np.array([[0.3, 0.0]]), 0.03))
     loss = TraceLoss()
-    one, two = (_numpy(loss.call(_tensor(x), logits)) for x in (level, alone))
+    one, two = (
+        to_numpy(loss.call(to_tensor(x), logits)) for x in (level, alone)
+    )
     np.testing.assert_allclose(one, two)
-    assert np.isfinite(_numpy(trace_snr_db(_tensor(level), logits))).all()
+    assert np.isfinite(to_numpy(trace_snr_db(to_tensor(level), logits))).all()

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from keras import ops
 
 from ecg_keras import load
-from ecg_keras.drawing.clean_page import Header, Style, render_page
+from ecg_keras.drawing.clean_page import Style, render_page
 from ecg_keras.drawing.image_types import degrade
 from ecg_keras.ecg.leads import (
     LEADS,
@@ -22,35 +21,13 @@ from ecg_keras.page.layouts import OTHERS
 from ecg_keras.page.row_images import (
     N_BINS,
 )
+from tests.arrays import to_numpy, to_tensor
 
 RATE_HZ = 500
 pytestmark = pytest.mark.filterwarnings(
     # TensorFlow's own use of NumPy.
     "ignore::DeprecationWarning",
 )
-
-
-def _numpy(x):
-    return ops.convert_to_numpy(x)
-
-
-def _tensor(x):
-    return ops.convert_to_tensor(np.asarray(x, np.float32))
-
-
-@pytest.fixture(scope="module")
-def signals_mv():
-    return simulate(np.random.default_rng(11))
-
-
-@pytest.fixture(scope="module")
-def table_mv(signals_mv):
-    return from_grid(signals_mv, RATE_HZ)
-
-
-@pytest.fixture(scope="module")
-def page(table_mv):
-    return render_page(table_mv, RATE_HZ, Header(id="00042_hr", sex="Female"))
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +45,9 @@ def testmax_plus_scan_are_those_of_the_best_of_all_paths():
         for i in range(1, n_samples):
             best = (expected[-1][:, :, None] + step[:, i - 1]).max(axis=1)
             expected.append(best + score[:, i])
-        found = max_plus_scan(_tensor(score), _tensor(step))
+        found = max_plus_scan(to_tensor(score), to_tensor(step))
         np.testing.assert_allclose(
-            _numpy(found), np.stack(expected, axis=1), atol=1e-4
+            to_numpy(found), np.stack(expected, axis=1), atol=1e-4
         )
 
 

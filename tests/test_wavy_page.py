@@ -5,7 +5,6 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
-from keras import ops
 
 from ecg_keras.data.cell_batches import cell_targets
 from ecg_keras.drawing.clean_page import render_page
@@ -18,17 +17,10 @@ from ecg_keras.models.registration.spline import (
 from ecg_keras.models.registration.wavy_page import find_displacement
 from ecg_keras.page.coordinates import MIDDLE_PX
 from ecg_keras.page.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
+from tests.arrays import to_numpy, to_tensor
 
 RATE_HZ = 500
 LINES_X_PX, LINES_Y_PX = np.linspace(150, 2050, 8), np.linspace(500, 1640, 6)
-
-
-def _numpy(x):
-    return ops.convert_to_numpy(x)
-
-
-def _tensor(x):
-    return ops.convert_to_tensor(np.asarray(x, np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +48,10 @@ def test_the_grid_corrects_what_the_network_is_off(page, kind):
     cells[0, ..., :2] += rng.normal(0, 0.15, cells[0, ..., :2].shape)
     cells[0, ..., 2] = np.where(np.isnan(target[..., 0]), 3.0, -1.5)
     displacement = find_displacement(
-        _tensor(straightened[None]), _tensor(cells)
+        to_tensor(straightened[None]), to_tensor(cells)
     )
     right, down = (
-        _numpy(shift)[0]
+        to_numpy(shift)[0]
         for shift in displacement_on_grid(
             displacement, LINES_X_PX - MIDDLE_PX[0], LINES_Y_PX - MIDDLE_PX[1]
         )
