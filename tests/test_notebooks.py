@@ -20,9 +20,18 @@ from tests.test_submit import write_test_set
 
 ROOT = Path(__file__).parents[1]
 FLAGS = (
-    "--encoder efficientnet_b0 --weights none --image-size 32 32 "
+    "--encoder tiny --weights none --image-size 32 32 "
     "--head-units 4 --epochs 1 --batch-size 2 --cache-dir {cache}"
 )
+# train.py, as it is, with an encoder that does not have to be waited for.
+TRAIN = """
+import runpy, sys
+sys.path.insert(0, {root!r})
+from ecg_keras.models.architectures import ENCODERS
+from tests.tiny import TINY_ENCODER
+ENCODERS["tiny"] = TINY_ENCODER
+runpy.run_path({root!r} + "/train.py", run_name="__main__")
+"""
 
 
 def _run(name, folder):
@@ -49,16 +58,21 @@ def test_a_model_is_trained_exported_and_submitted(tmp_path, monkeypatch):
     data, run = tmp_path / "data", tmp_path / "working"
     write_test_set(data, 5)
     run.mkdir()
-    # EfficientNet compiles fastest on torch.
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "train.py").write_text(TRAIN.format(root=str(ROOT)))
+    shutil.copy(ROOT / "export.py", code)
+    # torch compiles nothing.
     has_torch = importlib.util.find_spec("torch") is not None
     monkeypatch.setenv("KERAS_BACKEND", "torch" if has_torch else "jax")
-    monkeypatch.setenv("ECG_KERAS_CODE", str(ROOT))
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+    monkeypatch.setenv("ECG_KERAS_CODE", str(code))
     monkeypatch.setenv("ECG_KERAS_DATA", str(data))
     monkeypatch.setenv("ECG_KERAS_RUN", str(run))
     flags = FLAGS.format(cache=tmp_path / "cache")
     monkeypatch.setenv("ECG_KERAS_TRAIN_FLAGS", flags)
     said = _run("kaggle_train", run)
-    assert "4 training, 1 validation" in said or "training" in said
+    assert "4 training, 1 validation" in said
     assert (run / "model" / "best_model.keras").is_file(), said
     assert (run / "export" / "dataset-metadata.json").is_file(), said
 

@@ -22,11 +22,10 @@ from ecg_keras.training.tasks import TASKS
 from ecg_keras.training.tracer_tasks import NETWORKS, PoseTask, TracerTask
 from ecg_keras.training.validation import StripValidation
 
-pytestmark = [
+pytestmark = pytest.mark.filterwarnings(
     # TensorFlow's own use of NumPy.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.usefixtures("quick_compilation"),
-]
+    "ignore::DeprecationWarning",
+)
 
 
 @pytest.fixture(scope="module")
