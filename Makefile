@@ -27,7 +27,8 @@ test: .venv/installed-dev lint
 quick: .venv/installed-dev lint
 	$(PYTEST) -m "not slow" $(ARGS)
 
-# Without torch, whose backend the newest versions test.
+# Without torch, whose backend the newest versions test; with Beam, which keeps
+# protobuf, pillow and pyarrow from their newest versions.
 test-floor: $(FLOOR)/installed
 	$(FLOOR)/bin/python -m pytest $(PYTEST_FLAGS) $(ARGS)
 
@@ -55,5 +56,5 @@ format: .venv/installed-dev
 $(FLOOR)/installed: pyproject.toml constraints/kaggle.txt
 	$(PYTHON_FLOOR) -m venv $(FLOOR)
 	$(FLOOR)/bin/pip install --quiet --constraint constraints/kaggle.txt \
-		--editable '.[dev]'
+		--editable '.[dev,beam]'
 	touch $@

@@ -5,6 +5,7 @@ The commands beside train.py and export.py.
 
 import argparse
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from ecg_keras.settings import add_flags, from_namespace, run_command
@@ -27,6 +28,18 @@ def _digitize():
     from ecg_keras.commands.digitize import DigitizeConfig, run
 
     return DigitizeConfig, run
+
+
+def _archive():
+    from ecg_keras.archive.command import ArchiveConfig, run
+
+    return ArchiveConfig, run
+
+
+def _archive_check():
+    from ecg_keras.archive.check import CheckConfig, check
+
+    return CheckConfig, check
 
 
 def _submit():
@@ -53,10 +66,13 @@ COMMANDS = {
     "signals": ("choose recordings to draw pages from", _signals),
     "render": ("draw pages in the competition's folder layout", _render),
     "digitize": ("turn images into signals", _digitize),
+    "archive": ("read an archive's files on Apache Beam", _archive),
+    "archive-check": ("say what an archive holds", _archive_check),
     "submit": ("write a submission to the competition", _submit),
     "inspect": ("draw where a page's millimetres were found", _inspect),
     "evaluate": ("score a model and the baselines on a folder", _evaluate),
 }
+NEED_BEAM = ("archive", "archive-check")
 
 
 def main(argv=None):
@@ -76,9 +92,19 @@ def main(argv=None):
         )
         # Only the command that was asked for pays for its imports.
         if name in argv[:1]:
+            if name in NEED_BEAM and not find_spec("apache_beam"):
+                parser.error(
+                    f"{name} needs Beam: pip install 'ecg_keras[beam]'"
+                )
             config_class, run = load()
             add_flags(command, config_class)
-    namespace = parser.parse_args(argv)
+            # `--rate` of another program is not our `--rate-hz`.
+            command.allow_abbrev = not hasattr(config_class, "other_flags")
+    namespace, others = parser.parse_known_args(argv)
+    if others:
+        if not hasattr(config_class, "other_flags"):
+            parser.error(f"unrecognized arguments: {' '.join(others)}")
+        namespace.other_flags = others
     return run_command(lambda: run(from_namespace(config_class, namespace)))
 
 

@@ -24,6 +24,7 @@ ORDER = (
     "digitizer",
     "data",
     "training commands exporting",
+    "archive",
     "__init__ __main__",
 )
 ROW_OF = {
@@ -35,6 +36,7 @@ USES_TENSORFLOW = (
     "exporting.writers",
     "exporting.standalone",
     "training.devices",
+    "archive.saved_model",
 )
 
 

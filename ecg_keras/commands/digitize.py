@@ -25,6 +25,12 @@ from ecg_keras.commands.page_flags import (
     page_files,
 )
 from ecg_keras.commands.report import write_report
+from ecg_keras.documents.failures import (
+    FAILURE_COLUMNS,
+    REFUSED_ADVICE,
+    printable,
+    told,
+)
 from ecg_keras.documents.pages import find_pages, shown_part
 from ecg_keras.documents.sources import find_files
 from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED
@@ -44,15 +50,10 @@ from ecg_keras.user_cache import keep_compiled_programs
 from ecg_keras.version import __version__
 
 FAILURES_FILE = "failures.csv"
-FAILURE_COLUMNS = ("path", "page", "reason", "what_to_do")
 LOCK_FILE = ".ecg_keras.lock"
 # Exit codes: all pages read; nothing read; some failed or are doubtful.
 ALL_READ, NOTHING_READ, SOME_FAILED = 0, 1, 3
 NOT_OVERWRITTEN = "give another --output-dir, or --overwrite"
-REFUSED_ADVICE = (
-    "scan or photograph the page flat, whole and sharp; --force writes what "
-    "was read, which is most likely wrong"
-)
 PICTURE_SUFFIX = ".png"
 EXAMPLE = (
     "For example: ecg-keras digitize page.png --output-dir out. Pictures, "
@@ -328,7 +329,7 @@ class _Reader:
                 **digitized.summary(),
                 "rate_hz": self.config.rate_hz,
                 "file": {
-                    "path": str(page.path),
+                    "path": printable(page.path),
                     "page": page.index + 1,
                     "sha256": page.sha256(),
                 },
@@ -374,25 +375,19 @@ def _failures_in(page, results):
     try:
         yield
     except InputError as error:
-        advice = error.advice or (
-            "open it in a viewer; if that cannot show it, scan or photograph "
-            "the page again"
-        )
-        results.append(Result(page, None, (str(error),), advice))
+        results.append(_failure(page, error))
     except (OSError, filelock.Timeout):
         raise
     except Exception as error:
         if is_disk_full(error):
             raise
         traceback.print_exc()
-        results.append(
-            Result(
-                page,
-                None,
-                (f"unexpected {type(error).__name__}: {error}",),
-                "a defect of ecg_keras: please report it",
-            )
-        )
+        results.append(_failure(page, error))
+
+
+def _failure(page, error):
+    reason, advice = told(error)
+    return Result(page, None, (printable(reason),), advice)
 
 
 def _result(page, digitized):
@@ -418,7 +413,7 @@ def _note_failures(output_dir, results):
                     rows[row["path"], row["page"]] = row
         before = dict(rows)
         for result in results:
-            key = str(result.page.path), str(result.page.index + 1)
+            key = printable(result.page.path), str(result.page.index + 1)
             rows.pop(key, None)
             if not result.is_read:
                 values = (*key, "; ".join(result.reasons), result.advice)

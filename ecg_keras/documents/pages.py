@@ -3,11 +3,13 @@
 import dataclasses
 import hashlib
 import re
+import stat
 from pathlib import Path
 
 from PIL import Image
 
 from ecg_keras.documents import pdf, vector
+from ecg_keras.documents.failures import printable
 from ecg_keras.errors import InputError
 from ecg_keras.page.images import (
     NOT_DECODED,
@@ -43,8 +45,8 @@ class Page:
     def label(self):
         """The file's name, and the page's number where it has several."""
         if self.count == 1:
-            return str(self.path)
-        return f"{self.path}, page {self.index + 1} of {self.count}"
+            return printable(self.path)
+        return f"{printable(self.path)}, page {self.index + 1} of {self.count}"
 
     def read(self):
         """(H, W, 3) uint8 RGB of the page.
@@ -103,13 +105,13 @@ def find_pages(files):
     Returns:
         list of `Page`.
     """
-    stems = [path.stem for path in files]
+    stems = [_stem(path.stem) for path in files]
     repeated = {stem for stem in stems if stems.count(stem) > 1}
     pages, names = [], set()
     for path in files:
-        stem = path.stem
+        stem = _stem(path.stem)
         if stem in repeated:
-            stem = re.sub(r"[.]", "_", path.name)
+            stem = re.sub(r"[.]", "_", _stem(path.name))
         count, problem = 1, None
         try:
             count = _page_count(path)
@@ -160,12 +162,25 @@ def is_pdf(path):
         return b"%PDF-" in file.read(1024)
 
 
+def _stem(name):
+    """A name whose bytes are no UTF-8 as one that every file system takes."""
+    text = printable(name)
+    return name if text == name else text.replace("\\", "_")
+
+
 def _page_count(path):
     """Raises: InputError: the file cannot be opened at all."""
-    if not path.exists():
-        raise InputError(f"{path} does not exist", "check its name")
-    if path.is_dir():
+    try:
+        kind = path.stat().st_mode
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist", "check its name") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    if stat.S_ISDIR(kind):
         raise InputError(f"{path} is a folder; expected a file")
+    if not stat.S_ISREG(kind):
+        # A pipe or a device: to open it may wait for ever.
+        raise InputError(f"{path} is no ordinary file")
     try:
         if is_pdf(path):
             return pdf.page_count(path)

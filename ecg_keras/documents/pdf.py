@@ -12,6 +12,7 @@ import numpy as np
 import pypdfium2
 import pypdfium2.raw as pdfium_c
 
+from ecg_keras.documents.failures import printable
 from ecg_keras.errors import InputError
 
 # The long side of a page that is drawn: 7.9 px a mm of a sheet of 11 inches.
@@ -36,7 +37,9 @@ def opened(path):
         InputError: the file is damaged, or needs a password.
     """
     try:
-        document = pypdfium2.PdfDocument(path)
+        # pdfium takes names in UTF-8 alone.
+        named = printable(path) == str(path)
+        document = pypdfium2.PdfDocument(path if named else path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{path} does not exist", "check its name") from None
     except pypdfium2.PdfiumError as error:
