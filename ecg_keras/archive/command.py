@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 import threading
 import uuid
 from pathlib import Path
@@ -19,6 +20,7 @@ import apache_beam as beam
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import (
+    DirectOptions,
     PipelineOptions,
     StandardOptions,
 )
@@ -39,12 +41,13 @@ from ecg_keras.archive.shards import (
     write_whole,
 )
 from ecg_keras.archive.transform import ReadUnits
+from ecg_keras.commands.page_flags import MODEL_HELP, GivenFlags
 from ecg_keras.documents.failures import printable
 from ecg_keras.documents.sources import find_files
 from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED
 from ecg_keras.ecg.leads import RATE_HZ
 from ecg_keras.errors import InputError, UsageError
-from ecg_keras.packaged import DEFAULT_MODEL, PAGE_READER, PRESETS, is_packaged
+from ecg_keras.packaged import DEFAULT_MODEL, PRESETS, is_packaged
 from ecg_keras.settings import setting
 from ecg_keras.version import __version__
 
@@ -59,7 +62,7 @@ EXAMPLE = "For example: ecg-keras archive --input 'scans/*' --output archive"
 
 
 @dataclasses.dataclass(frozen=True)
-class ArchiveConfig:
+class ArchiveConfig(GivenFlags):
     """Settings of `python -m ecg_keras archive`."""
 
     input: tuple[str, ...] = setting(
@@ -73,12 +76,9 @@ class ArchiveConfig:
     )
     model: tuple[str, ...] = setting(
         (DEFAULT_MODEL,),
-        "see digitize; also the folder of a SavedModel that export.py wrote",
+        MODEL_HELP + "; also the folder of a SavedModel that export.py wrote",
         metavar="M",
     )
-    layout: str | None = setting(None, "see digitize")
-    speed: float | None = setting(None, "see digitize")
-    gain: float | None = setting(None, "see digitize")
     force: bool = setting(False, "see digitize")
     rate_hz: int = setting(RATE_HZ, "samples a second of the rows")
     batch_size: int = setting(BATCH_SIZE, "pages that a model reads at once")
@@ -213,16 +213,9 @@ def _check(config):
             raise UsageError(
                 f"expected {flag} of {least} or more. Received: {value}"
             )
-    reads_any = config.model == (PAGE_READER,)
-    for flag in ("layout", "speed", "gain"):
-        if getattr(config, flag) is not None and not reads_any:
-            raise UsageError(
-                f"--{flag} is for --model {PAGE_READER}. Received: --model "
-                f"{' '.join(config.model)}"
-            )
+    config.given()
     for name in config.model:
-        known = is_packaged(name) or name == PAGE_READER
-        if not known and not Path(name).exists():
+        if not is_packaged(name) and not Path(name).exists():
             raise UsageError(f"--model {name} does not exist")
     options = PipelineOptions(list(config.other_flags))
     known = options.get_all_options()
@@ -283,9 +276,7 @@ def _begin(config, n_files):
         "ecg_keras": __version__,
         "settings": {
             "model": list(config.model),
-            "layout": config.layout,
-            "speed": config.speed,
-            "gain": config.gain,
+            **dataclasses.asdict(config.given()),
             "force": config.force,
             "rate_hz": config.rate_hz,
         },
@@ -328,7 +319,7 @@ def _model_sha256(model):
     digests = {}
     for name in model:
         files = [Path(name)]
-        if is_packaged(name) or name == PAGE_READER:
+        if is_packaged(name):
             folders = {path.parent for path in PRESETS.values()}
             files = [f for folder in folders for f in folder.iterdir()]
         elif files[0].is_dir():
@@ -366,14 +357,14 @@ def _planned(path):
 
 def _run(config, options, units, plan_files, load):
     handler = PageModelHandler(
-        config.model,
-        (config.layout, config.speed, config.gain),
-        config.force,
-        config.batch_size,
-        load,
+        config.model, config.given(), config.force, config.batch_size, load
     )
+    local = options.view_as(DirectOptions)
+    driver = None
+    if local.direct_running_mode == "multi_processing":
+        driver = os.getpid()
     try:
-        with _progress(config.output, units):
+        with _progress(config.output, units), _dead_workers_told():
             with beam.Pipeline(options=options) as pipeline:
                 read, failed_batches = (
                     pipeline
@@ -382,7 +373,7 @@ def _run(config, options, units, plan_files, load):
                     | "Spread" >> beam.Reshuffle()
                     | "Read" >> ReadUnits(handler)
                 )
-                shards = WriteShards(config.output, config.rate_hz)
+                shards = WriteShards(config.output, config.rate_hz, driver)
                 read | "Write" >> beam.ParDo(shards)
                 failed_batches | "Tell" >> beam.Map(_tell)
     except Exception as error:
@@ -403,6 +394,33 @@ def _as_ours(error):
         return OSError(errno.ENOSPC, _DISK_FULL)
     told = _INPUT_ERROR.search(text)
     return InputError(told.group(1).strip()) if told else error
+
+
+@contextlib.contextmanager
+def _dead_workers_told():
+    """End this process when one of its workers dies: Beam waits for ever.
+
+    The other workers end with it (`WriteShards`).
+    """
+    told = threading.excepthook
+
+    def end(args):
+        if "Worker subprocess exited" not in str(args.exc_value):
+            told(args)
+            return
+        print(
+            "error: a worker process died, of too little memory or by a kill; "
+            "what was read is kept: run again",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(NOTHING_READ)
+
+    threading.excepthook = end
+    try:
+        yield
+    finally:
+        threading.excepthook = told
 
 
 @contextlib.contextmanager

@@ -21,8 +21,7 @@ class PageModelHandler(ModelHandler[ArchivePage, ArchivePage, object]):
     Args:
         model: tuple of names, see `digitizer.load_digitizer`; or one, the
             folder of a SavedModel that `export.py` wrote.
-        given: layout, speed and gain of `page_reader.Given`, for the page
-            reader; None: all are to be found.
+        given: see `digitizer.load_digitizer`.
         force: see `digitizer.load_digitizer`.
         batch_size: pages at once. The last batch of a bundle may hold fewer.
         load: function without arguments that gives something with
@@ -61,10 +60,8 @@ class PageModelHandler(ModelHandler[ArchivePage, ArchivePage, object]):
 
             return _Shared(load_saved_model(self.model[0], self.force))
         from ecg_keras.digitizer import load_digitizer
-        from ecg_keras.page_reader import Given
 
-        given = Given(*(self.given or ()))
-        return _Shared(load_digitizer(self.model, given, self.force))
+        return _Shared(load_digitizer(self.model, self.given, self.force))
 
     def run_inference(self, batch, model, inference_args=None):
         """Read a batch.

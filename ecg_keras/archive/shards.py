@@ -19,6 +19,8 @@ import io
 import json
 import logging
 import os
+import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -48,6 +50,7 @@ SUFFIX = ".parquet"
 FOOTER_KEY = b"ecg_keras"
 # Files of other places answer slowly: so many at once.
 _AT_ONCE = 32
+_LOOK_S = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,10 +189,18 @@ class WriteShards(beam.DoFn):
     Args:
         folder: of the archive.
         rate_hz: samples a second.
+        driver: number of the process that started this one on this machine,
+            without which it is to end; Beam's workers would read on.
     """
 
-    def __init__(self, folder, rate_hz):
-        self.folder, self.rate_hz = folder, rate_hz
+    def __init__(self, folder, rate_hz, driver=None):
+        self.folder, self.rate_hz, self.driver = folder, rate_hz, driver
+
+    def setup(self):
+        if self.driver is not None and self.driver != os.getpid():
+            threading.Thread(
+                target=_end_with, args=(self.driver,), daemon=True
+            ).start()
 
     def start_bundle(self):
         self.pages = collections.defaultdict(list)
@@ -211,6 +222,16 @@ class WriteShards(beam.DoFn):
                 len(pages),
                 pages[0].n_in_unit,
             )
+
+
+def _end_with(process):
+    """End this process when another one is gone."""
+    while True:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            os._exit(1)
+        time.sleep(_LOOK_S)
 
 
 def write_shard(folder, name, pages, rate_hz):
