@@ -282,6 +282,21 @@ class PaperMap:
         origin = np.array(self.origin_mm) - np.asarray(point_mm, float)
         return dataclasses.replace(self, origin_mm=tuple(origin))
 
+    def resampled(self, to_px, step_mm):
+        """A map of another function, where this one is, known as well.
+
+        Args:
+            to_px, step_mm: as in `from_function`.
+        """
+        other = PaperMap.from_function(to_px, self.bounds_mm, step_mm)
+        ny, nx = other.std_mm.shape
+        left, top = other.origin_mm
+        _, _, right, bottom = self.bounds_mm
+        x = np.minimum(left + other.step_mm[0] * np.arange(nx), right)
+        y = np.minimum(top + other.step_mm[1] * np.arange(ny), bottom)
+        std = self.std_mm_at(np.stack(np.meshgrid(x, y), axis=-1))
+        return dataclasses.replace(other, std_mm=std)
+
     def turned(self, quarters):
         """The same map, with mm axes turned clockwise by quarter turns.
 

@@ -33,6 +33,7 @@ from ecg_keras.page.paper import (
 )
 from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.registration.contrast import contrast, darkest_channel
+from ecg_keras.registration.printed_lines import refined
 
 # Where the page's 5 mm lines are, in mm from its top left corner.
 GRID_X_MM = 0.5 / PX_PER_MM
@@ -46,7 +47,7 @@ _BLOCK = 8
 # A trace lies near its zero line most of the time: to this many mm.
 _NEAR_MM = 1.0
 # What makes the place sure; see `is_sure`.
-LEAST_MARGIN, LEAST_DARKER = 3.5, 0.45
+LEAST_MARGIN, LEAST_DARKER = 3.5, 0.3
 # Paper beside a mark is looked at from here.
 _BESIDE_MM = 1.5
 _BOTH_SIDES = (-_BESIDE_MM, _BESIDE_MM)
@@ -59,7 +60,8 @@ class Anchor:
     """The competition's page in a picture.
 
     Attributes:
-        paper_map: `PaperMap`, mm from the page's top left corner.
+        paper_map: `PaperMap`, mm from the page's top left corner; of a page
+            that is sure by its own lines (`printed_lines`).
         margin: by how much its score is above that of the best other place,
             in standard deviations of the scores of all places.
         pulses: how much darker the tops of calibration pulses are than the
@@ -134,12 +136,16 @@ def competition_anchor(image, paper_map):
     shape = image.shape[:2]
     pulses = _seen(turned[quarters], first - corner, page_map, shape, _pulses())
     ticks = _seen(turned[quarters], first - corner, page_map, shape, _ticks())
-    return Anchor(
+    anchor = Anchor(
         page_map,
         float((best - second) / max(spread, 1e-9)),
         pulses,
         ticks,
     )
+    if anchor.is_sure:
+        finer = refined(image, page_map)
+        anchor = dataclasses.replace(anchor, paper_map=finer)
+    return anchor
 
 
 def _ink(image, paper_map):
