@@ -114,6 +114,19 @@ def test_a_page_of_a_layout_is_read_as_that(rows, name):
     assert digitized.signals_mv.shape == (12, 5000)
 
 
+def test_chest_leads_that_turn_smoothly_are_not_taken_for_cabreras_order():
+    """Each is nearly the middle of its neighbours, as in that order."""
+    mv = signals_mv()
+    turn = np.linspace(0.3, 2.4, 6)[:, None]
+    turning = np.cos(turn) * mv[1] + np.sin(turn) * np.roll(mv[1], 9)
+    mv[6:] = turning + 0.25 * np.roll(mv[6:], 200, axis=1)
+    layout = even_rows(tuple((lead,) for lead in LEADS[6:]))
+    digitized = read(layout, mv).digitized
+    assert digitized.rows == tuple((lead,) for lead in LEADS[6:])
+    assert digitized.quality == "doubtful"
+    assert "nothing on the page tells which leads" in digitized.reasons[0]
+
+
 def test_another_speed_and_gain_are_told_by_the_pulses():
     mv = signals_mv()
     layout = even_rows(

@@ -14,7 +14,11 @@ import functools
 import numpy as np
 
 from ecg_keras.models.layout.known_layouts import ANY, KNOWN
-from ecg_keras.models.layout.relations import evidence
+from ecg_keras.models.layout.relations import (
+    AGREES_BELOW,
+    AGREES_BELOW_IN_CABRERA,
+    evidence,
+)
 from ecg_keras.page.printed_layout import Pulse, evenly_printed
 
 # Rows are compared at so many places a mm.
@@ -159,6 +163,7 @@ def _candidate(kind, first, windows_of, x_start, width, ends):
     x_end = ends[1]
     windows = []
     agreement = 0.0
+    below = AGREES_BELOW_IN_CABRERA if kind.cabrera else AGREES_BELOW
     n_strips = sum(row == (ANY,) for row in kind.rows)
     for_strips = [{lead: [] for lead in STRIP_LEADS} for _ in range(n_strips)]
     for column in range(kind.n_columns):
@@ -178,7 +183,7 @@ def _candidate(kind, first, windows_of, x_start, width, ends):
         windows.append((leads, heights[0, full]))
         n_pieces = max(round((right - left) / PIECE_MM), 1)
         for piece in np.array_split(heights, n_pieces, axis=2):
-            agreement += _told(leads, piece[:, full])
+            agreement += _told(leads, piece[:, full], below)
             for place, index in enumerate(strips):
                 for lead, told in for_strips[place].items():
                     more = _strip_evidence(
@@ -219,9 +224,9 @@ def _heights(rows, left_mm, right_mm):
     return np.stack([heights, aligned(heights)])
 
 
-def _told(leads, both):
+def _told(leads, both, agrees_below=AGREES_BELOW):
     """`evidence` of rows as they are or aligned, whichever agrees better."""
-    return max(evidence(leads, heights) for heights in both)
+    return max(evidence(leads, heights, agrees_below) for heights in both)
 
 
 def aligned(heights):

@@ -16,6 +16,9 @@ from ecg_keras.ecg.leads import LIMB_FROM_I_II, LIMB_LEADS
 FLAT_MM = 0.3
 # The share of the rows' power that disagrees, at which agreement ends.
 AGREES_BELOW = 0.35
+# The same in Cabrera's order: any leads that turn smoothly, as V1 to V6 do, are
+# so alike to the middle of their neighbours. A page of V1 to V6 has 0.055.
+AGREES_BELOW_IN_CABRERA = 0.03
 # The most that one window counts for, and against.
 MOST_FOR, MOST_AGAINST = 3.0, 2.0
 # Redundancies of one window that count.
@@ -89,11 +92,12 @@ def disagreement(leads, heights):
     return float(share), float(power / (power + FLAT_MM**2))
 
 
-def evidence(leads, heights):
+def evidence(leads, heights, agrees_below=AGREES_BELOW):
     """For (above 0) or against (below 0) rows being some leads.
 
     Args:
         leads, heights: as in `disagreement`.
+        agrees_below: the share at which agreement ends.
     """
     if heights.shape[1] < 20:
         return 0.0
@@ -101,5 +105,5 @@ def evidence(leads, heights):
     if not free:
         return 0.0
     share, weight = disagreement(leads, heights)
-    tells = np.log(AGREES_BELOW / max(share, 1e-3))
+    tells = np.log(agrees_below / max(share, 1e-3))
     return float(free * weight * np.clip(tells, -MOST_AGAINST, MOST_FOR))
