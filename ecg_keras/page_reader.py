@@ -42,6 +42,12 @@ from ecg_keras.registration.register import register
 
 # Rows beyond this are no ECG's.
 MOST_ROWS = 16
+SPEED_ASSUMED = (
+    f"no pulse tells the paper speed: taken as {PAPER_SPEED_MM_PER_S:g} mm/s"
+)
+GAIN_ASSUMED = (
+    f"no calibration pulse was found: gain taken as {GAIN_MM_PER_MV:g} mm/mV"
+)
 # Leads that agree less than this may lie upside down.
 SURE_AGREEMENT = 3.0
 
@@ -232,12 +238,18 @@ class _Look:
         given = self.reader.given
         best = self.candidates[0]
         gain, speed = find.gain_and_speed(self.pulses)
+        gain = given.gain_mm_per_mv or gain
+        speed = given.speed_mm_per_s or speed
+        if gain is None:
+            doubts = (*doubts, GAIN_ASSUMED)
+        if speed is None:
+            doubts = (*doubts, SPEED_ASSUMED)
         layout = find.printed_layout(
             best,
             self.heights,
             self.pulses,
-            given.speed_mm_per_s or speed or PAPER_SPEED_MM_PER_S,
-            given.gain_mm_per_mv or gain or GAIN_MM_PER_MV,
+            speed or PAPER_SPEED_MM_PER_S,
+            gain or GAIN_MM_PER_MV,
         )
         seen = [
             self.heights[best.first_row + k].seen

@@ -14,7 +14,13 @@ from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.errors import InputError
 from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.page.printed_layout import PrintedLayout, evenly_printed
-from ecg_keras.page_reader import Given, PageReader, load_page_reader
+from ecg_keras.page_reader import (
+    GAIN_ASSUMED,
+    SPEED_ASSUMED,
+    Given,
+    PageReader,
+    load_page_reader,
+)
 
 PX = 8  # a mm
 ROWS_3X4 = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"),
@@ -136,6 +142,17 @@ def test_another_speed_and_gain_are_told_by_the_pulses():
     digitized = reading.digitized
     assert (digitized.speed_mm_per_s, digitized.gain_mm_per_mv) == (50, 5)
     assert digitized.signals_mv.shape == (12, 2500)
+
+
+def test_without_a_pulse_speed_and_gain_are_assumed_and_doubtful():
+    layout = even_rows((*ROWS_3X4, ("II",)))
+    digitized = read(layout, signals_mv(), pulse_mm=0).digitized
+    assert (digitized.speed_mm_per_s, digitized.gain_mm_per_mv) == (25, 10)
+    assert digitized.quality == "doubtful"
+    assert {GAIN_ASSUMED, SPEED_ASSUMED} <= set(digitized.reasons)
+    given = Given(speed_mm_per_s=25.0, gain_mm_per_mv=10.0)
+    digitized = read(layout, signals_mv(), given, pulse_mm=0).digitized
+    assert digitized.quality == "good", digitized.reasons
 
 
 def test_what_the_user_says_counts_before_what_is_found():

@@ -40,6 +40,9 @@ USUAL_ROW_MM = 250.0
 # Traces begin so far after a pulse's falling edge at the most, mm.
 FOOT_MM = 7.5
 UNUSUAL_WIDTH = 1.0
+# For each mm that columns begin beside the traces' beginning: edges of columns
+# tell little of where they are.
+SHIFTED = 0.4
 # A row that a kind leaves out: one as long as the others, and one that is not,
 # such as a line of letters or a frame.
 ROW_LEFT_OUT, OTHER_LEFT_OUT = 4.0, 0.5
@@ -210,7 +213,7 @@ def _candidate(kind, first, windows_of, x_start, width, ends):
     off = x_start + kind.n_columns * width - x_end
     if off > 0 and ends[2]:
         off = 0.0
-    score -= 0.1 * min(abs(off), 20.0) + 0.05 * abs(x_start - ends[0])
+    score -= 0.1 * min(abs(off), 20.0) + SHIFTED * abs(x_start - ends[0])
     return Candidate(
         kind, first, x_start, width, x_end, chosen, simultaneous, score,
         agreement, margin,
@@ -287,7 +290,12 @@ def _strip_evidence(lead, height, leads, heights):
         return None
     whole = np.concatenate([height[:, None], heights[:, own]], axis=1)
     own_leads = [leads[k] for k in own]
-    return _told([lead, *own_leads], whole) - _told(own_leads, heights[:, own])
+    more = _told([lead, *own_leads], whole) - _told(own_leads, heights[:, own])
+    # Its own print tells most, and does not suffer from other leads.
+    same = [1 + i for i, other in enumerate(own_leads) if other == lead]
+    if same:
+        more = max(more, _told([lead, lead], whole[:, [0, same[0]]]))
+    return more
 
 
 _LIMB = {"I", "II", "III", "aVR", "aVL", "aVF"}
