@@ -103,3 +103,22 @@ def test_a_working_size_of_whole_px_does_not_stretch_the_map():
     ):
         length_mm = np.hypot(*(last - first))
         assert length_mm == pytest.approx((size_px - 60) / 7.874, rel=3e-4)
+
+
+def test_where_a_corner_curls_the_map_follows_or_says_that_it_is_lost():
+    height, width = 640, 900
+
+    def to_mm(px):
+        mm = px / 4.2
+        corner = np.maximum(0, (px[..., 0] / width + px[..., 1] / height) - 1.3)
+        return mm + 9.0 * corner[..., None] ** 2 * np.array([1.0, 0.6])
+
+    found = register(_sheet(to_mm, height, width))
+    y, x = np.mgrid[5:height:20, 5:width:20] + 0.5
+    px = np.stack([x, y], axis=-1).reshape(-1, 2)
+    mm = found.paper_map.to_mm(px)
+    off = mm - to_mm(px)
+    off -= 5 * np.round(np.median(off, axis=0) / 5)
+    sure = found.paper_map.std_mm_at(mm) < 0.3
+    assert sure.mean() > 0.8
+    assert np.abs(off[sure]).max() < 0.5

@@ -25,6 +25,8 @@ _PERSPECTIVE_MM = 45.0
 _MIN_WINDOWS = 6
 # A displacement of less than this, root mean square, is the lines' own noise.
 _LEAST_CHANGE_MM = 0.03
+# The least scale of outliers, where lines were followed without a gap.
+_CURL_SCALE_MM = 0.15
 # A finer look that loses more than this of the sheet is not believed.
 _KEPT = 0.7
 # An offset beyond this share of the period may as well be one the other way.
@@ -43,7 +45,7 @@ FINE = Scale(FINE_GRID_MM, 4.0, 3.5, 4.0, (1,), (0.7, 0.9, 1.1, 1.3), 5.0)
 _WHOLE_MM = 1e4
 # What the windows must be off, root mean square, for columns to be asked; and
 # by which share of the period columns may say something else than they.
-_FEED_SEEN_MM, _FEED_SHARPER = 0.04, 0.15
+_FEED_SEEN_MM, _FEED_SHARPER, _FEED_SHARPER_END = 0.04, 0.15, 0.04
 # Of columns: narrow in x, as high as the sheet; of 5 mm, then of 1 mm lines.
 COLUMNS = tuple(
     tuple(
@@ -191,7 +193,10 @@ def smoothed(image, found, scale, knot_mm, smoothness, continuous=True):
     # Displacement that the new sheet must have at `mm`, beyond columns, rows.
     bare = Sheet(sheet.homography, None, sheet.columns, sheet.rows)
     target = sheet.displaced(at) - bare.displaced(mm)
-    spline = Spline2(mm, target, knot_mm, smoothness)
+    # Offsets that were followed from window to window are no outliers: a
+    # corner may curl more than all the rest.
+    least = _CURL_SCALE_MM if continuous else 1e-4
+    spline = Spline2(mm, target, knot_mm, smoothness, least_scale_mm=least)
     before = np.zeros(1) if sheet.smooth is None else sheet.smooth(mm)
     change = np.sqrt(((spline(mm) - before) ** 2).sum(axis=-1).mean())
     if change < _LEAST_CHANGE_MM:
@@ -230,6 +235,8 @@ def feed(image, found, scale, axis, judge):
     # A window half a period wide lets other waves in: only across it does the
     # noise count. Whether the grid then fits better is for the caller to see.
     clear = offsets.snr[..., 1 - axis].ravel() >= scale.least_snr
+    # Beyond the sheet's ends a window shows half of what it should.
+    clear &= (middles >= low[axis]) & (middles <= high[axis])
     if clear.sum() < 0.5 * len(clear):
         return found
     # From column to column; one may not be half a period off the last.
@@ -245,7 +252,17 @@ def feed(image, found, scale, axis, judge):
     usual = _column_medians(image, found, judge, axis, middles[clear])
     if np.sqrt((usual**2).mean(axis=0)).max() < _FEED_SEEN_MM:
         return found
-    believed = np.abs(path - usual).max(axis=-1) < _FEED_SHARPER * period
+    at = middles[clear]
+    # At the sheet's ends, where frames and edges of paper look like lines, a
+    # jump cannot be told from them.
+    to_end = np.minimum(at - low[axis], high[axis] - at)
+    is_end = to_end < 2 * np.broadcast_to(scale.sigma_mm, 2)[axis]
+    if not is_end.all():
+        inner = at[~is_end]
+        for axis_values in usual.T:
+            axis_values[:] = np.interp(at, inner, axis_values[~is_end])
+    sharper = np.where(is_end, _FEED_SHARPER_END, _FEED_SHARPER) * period
+    believed = np.abs(path - usual).max(axis=-1) < sharper
     if believed.sum() < 0.5 * len(believed):
         return found
     path = np.stack(
@@ -255,7 +272,6 @@ def feed(image, found, scale, axis, judge):
         ],
         axis=-1,
     )
-    at = middles[clear]
     old = (sheet.columns, sheet.rows)[axis]
     before = (
         np.zeros_like(path)

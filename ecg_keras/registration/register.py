@@ -45,6 +45,9 @@ _FEED_MM = 0.02
 _UNCLEAR = 0.2
 _NODE_STEP_MM = 2.5
 _MARGIN_MM = 20.0
+# How fast a place is lost, mm per mm, farther than this from all windows with
+# clear lines.
+_KNOWN_MM, _LOST_PER_MM = 4.0, 0.05
 # Scale and rotation are told over this distance, around the middle.
 _SCALE_OVER_MM = 50.0
 
@@ -290,7 +293,8 @@ def _finished(grey, trial):
         axis=-1,
     )
     distance, nearest = cKDTree(found.places_mm).query(points.reshape(-1, 2))
-    std = np.hypot(per_place[nearest], 0.01 * np.maximum(distance - 5.0, 0))
+    beyond = np.maximum(distance - _KNOWN_MM, 0)
+    std = np.hypot(per_place[nearest], _LOST_PER_MM * beyond)
     paper_map = dataclasses.replace(
         nodes, std_mm=std.reshape(nodes.std_mm.shape)
     )
@@ -326,7 +330,7 @@ def _residuals(image, found):
         of the map, (n,) mm of the places of `found`.
     """
     numbers, shift = {}, np.zeros(2)
-    local = np.full(len(found.places_mm), 0.1)
+    local = np.zeros(len(found.places_mm))
     lines = _clear(image, found, growth.FINE)
     boxes = _clear(image, found, growth.COARSE)
     numbers["clear_1mm"], numbers["clear_5mm"] = lines.share, boxes.share
@@ -347,10 +351,14 @@ def _residuals(image, found):
         if clear.share > 0.3 and len(size) >= 5:
             near = cKDTree(clear.places_mm).query(found.places_mm, k=5)[1]
             squares = (clear.offsets_mm**2)[near]
-            local = np.sqrt(squares.mean(axis=(1, 2)))
+            rms = np.sqrt(squares.mean(axis=(1, 2)))
+            # 1 mm lines fit a whole mm off as well: 5 mm lines do not.
+            local = np.maximum(local, rms)
     numbers["width_mm"], numbers["height_mm"] = (
         float(v) for v in np.ptp(found.places_mm, axis=0)
     )
+    if not local.any():
+        local += 0.1
     return numbers, shift, np.maximum(local, 0.02)
 
 

@@ -151,7 +151,9 @@ class Spline2:
     Beyond the data it goes on as at the edge.
     """
 
-    def __init__(self, mm, values, knot_mm, smoothness, steps=5):
+    def __init__(
+        self, mm, values, knot_mm, smoothness, steps=5, least_scale_mm=1e-4
+    ):
         self._low = mm.min(axis=0) - 1e-6
         high = mm.max(axis=0) + 1e-6
         self._cells = np.maximum(
@@ -181,7 +183,8 @@ class Spline2:
                 check_finite=False,
             )
             off = np.hypot(*(design @ solution - values).T)
-            robust = _tukey(off / (1.4826 * np.median(off) + 1e-4))
+            scale = 1.4826 * np.median(off)
+            robust = _tukey(off / max(scale, least_scale_mm))
         self._coefficients = solution
 
     def _basis(self, points):
