@@ -13,6 +13,8 @@ from tests.backend_run import cases
 from tests.models import build_tiny
 from tests.test_losses import numpy_loss
 
+pytestmark = [pytest.mark.slow, pytest.mark.floor]
+
 # Without torch, as under constraints/kaggle.txt, the other two are compared.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 BACKENDS = (

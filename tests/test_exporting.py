@@ -125,6 +125,7 @@ def plain(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.floor
 def test_half_the_size_costs_little(plain, tmp_path, pages):
     summary = export(
         ExportConfig((plain,), str(tmp_path / "half"), ("litert",), half=True)

@@ -93,7 +93,13 @@ def _together(config, config_file):
         )
         for index in "01"
     ]
-    said = [process.communicate(timeout=300) for process in both]
+    with both[0], both[1]:
+        try:
+            said = [process.communicate(timeout=600) for process in both]
+        finally:
+            # Where one does not answer, neither goes on.
+            for process in both:
+                process.kill()
     assert [process.returncode for process in both] == [0, 0], said
     return [out for out, _ in said]
 

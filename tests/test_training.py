@@ -107,6 +107,7 @@ def test_val_snr_and_score_are_those_of_the_saved_model(trained):
     assert table.loc["all images", "model"] == pytest.approx(best, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_two_records_are_learnt_to_more_than_20_db(
     config, tmp_path, tiny_encoder
 ):
