@@ -43,7 +43,8 @@ from ecg_keras.registration.register import register
 # Rows beyond this are no ECG's.
 MOST_ROWS = 16
 SPEED_ASSUMED = (
-    f"no pulse tells the paper speed: taken as {PAPER_SPEED_MM_PER_S:g} mm/s"
+    "neither pulses nor columns tell the paper speed: taken as "
+    f"{PAPER_SPEED_MM_PER_S:g} mm/s"
 )
 GAIN_ASSUMED = (
     f"no calibration pulse was found: gain taken as {GAIN_MM_PER_MV:g} mm/mV"
@@ -242,7 +243,7 @@ class _Look:
         speed = given.speed_mm_per_s or speed
         if gain is None:
             doubts = (*doubts, GAIN_ASSUMED)
-        if speed is None:
+        if speed is None and not best.tells_speed:
             doubts = (*doubts, SPEED_ASSUMED)
         layout = find.printed_layout(
             best,

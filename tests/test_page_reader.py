@@ -145,7 +145,7 @@ def test_another_speed_and_gain_are_told_by_the_pulses():
 
 
 def test_without_a_pulse_speed_and_gain_are_assumed_and_doubtful():
-    layout = even_rows((*ROWS_3X4, ("II",)))
+    layout = even_rows(tuple(zip(LEADS[:6], LEADS[6:], strict=True)))
     digitized = read(layout, signals_mv(), pulse_mm=0).digitized
     assert (digitized.speed_mm_per_s, digitized.gain_mm_per_mv) == (25, 10)
     assert digitized.quality == "doubtful"
@@ -153,6 +153,13 @@ def test_without_a_pulse_speed_and_gain_are_assumed_and_doubtful():
     given = Given(speed_mm_per_s=25.0, gain_mm_per_mv=10.0)
     digitized = read(layout, signals_mv(), given, pulse_mm=0).digitized
     assert digitized.quality == "good", digitized.reasons
+
+
+def test_four_columns_of_62_mm_tell_the_speed():
+    layout = even_rows((*ROWS_3X4, ("II",)))
+    digitized = read(layout, signals_mv(), pulse_mm=0).digitized
+    assert GAIN_ASSUMED in digitized.reasons
+    assert SPEED_ASSUMED not in digitized.reasons
 
 
 def test_what_the_user_says_counts_before_what_is_found():

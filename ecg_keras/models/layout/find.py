@@ -37,6 +37,8 @@ EDGE_MM = 1.5
 # Widths of columns that devices print, in mm; 62.5 is 2.5 s at 25 mm/s.
 USUAL_COLUMNS_MM = (62.5, 125.0, 50.0, 83.333, 250.0)
 USUAL_ROW_MM = 250.0
+# Four columns of 2.5 s at 25 mm/s: no maker prints 1.25 or 5 s so.
+TELLING_COLUMN_MM, TELLING_OFF_MM = 62.5, 2.0
 # Traces begin so far after a pulse's falling edge at the most, mm.
 FOOT_MM = 7.5
 UNUSUAL_WIDTH = 1.0
@@ -86,6 +88,12 @@ class Candidate:
     agreement: float
     strip_margin: float = np.inf
     n_left_out: int = 0
+
+    @property
+    def tells_speed(self):
+        """Whether its columns are as wide as at 25 mm/s alone."""
+        off = abs(self.column_mm - TELLING_COLUMN_MM)
+        return self.kind.n_columns == 4 and off < TELLING_OFF_MM
 
     @property
     def rows(self):
