@@ -60,6 +60,12 @@ def _inspect():
     return InspectConfig, inspect
 
 
+def _app():
+    from ecg_keras.app.command import AppConfig, run
+
+    return AppConfig, run
+
+
 # Each loader gives (config class, function of a config): a command imports
 # what it needs and nothing else.
 COMMANDS = {
@@ -68,6 +74,7 @@ COMMANDS = {
     "digitize": ("turn images into signals", _digitize),
     "archive": ("read an archive's files on Apache Beam", _archive),
     "archive-check": ("say what an archive holds", _archive_check),
+    "app": ("a local page to read, look at and correct pages", _app),
     "submit": ("write a submission to the competition", _submit),
     "inspect": ("draw where a page's millimetres were found", _inspect),
     "evaluate": ("score a model and the baselines on a folder", _evaluate),

@@ -23,7 +23,7 @@ ORDER = (
     "datasets predictor",
     "digitizer",
     "data",
-    "training commands exporting",
+    "training commands exporting app",
     "archive",
     "__init__ __main__",
 )

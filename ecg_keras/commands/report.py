@@ -8,14 +8,13 @@ import html
 import io
 import json
 
-import numpy as np
 import pandas as pd
 from PIL import Image
 
 from ecg_keras.documents.pages import shown_part
 from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED
 from ecg_keras.ecg.leads import LEADS
-from ecg_keras.ecg.plotting import row_segments
+from ecg_keras.ecg.svg_chart import svg_chart
 from ecg_keras.errors import InputError
 from ecg_keras.files import replacing
 from ecg_keras.version import __version__
@@ -25,8 +24,6 @@ THUMBNAIL_PX = 420
 # Worst first; None: a page that could not be read at all.
 ORDER = (None, REFUSED, DOUBTFUL, GOOD)
 WORDS = {None: "failed", **{word: word for word in ORDER[1:]}}
-# The chart: px a second, px a mV, mV for each row, columns of px a second.
-PX_PER_S, PX_PER_MV, ROW_MV = 64, 26, 2.2
 
 _STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2em auto; max-width: 78em;
@@ -126,57 +123,5 @@ def _chart(output_dir, stem, summary):
         table = pd.read_parquet(output_dir / f"{stem}.parquet")
     else:
         return "<p>no csv and no Parquet file to draw the traces from</p>"
-    rate_hz = summary["rate_hz"]
     signals_mv = table[list(LEADS)].to_numpy(float).T
-    rows = summary["rows"] or [[lead] for lead in LEADS]
-    width = round(signals_mv.shape[1] / rate_hz * PX_PER_S)
-    height = round(len(rows) * ROW_MV * PX_PER_MV)
-    parts = [
-        f'<svg width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}">',
-        _grid(width, height),
-    ]
-    for k, row in enumerate(rows):
-        zero_px = (k + 0.5) * ROW_MV * PX_PER_MV
-        for lead, start_s, samples in row_segments(row, signals_mv, rate_hz):
-            left_px = start_s * PX_PER_S
-            values = signals_mv[LEADS.index(lead), samples]
-            parts.append(
-                f'<text x="{left_px + 3:.0f}" y="{zero_px + 24:.0f}" '
-                f'font-size="10">{html.escape(lead)}</text>'
-            )
-            path = _path(values, rate_hz, left_px, zero_px)
-            parts.append(
-                f'<path d="{path}" fill="none" stroke="#111" '
-                'stroke-width="0.8"/>'
-            )
-    return "".join([*parts, "</svg>"])
-
-
-def _grid(width, height):
-    """Lines of 0.2 s and 0.5 mV."""
-    x = np.arange(0, width, 0.2 * PX_PER_S)
-    y = np.arange(0, height, 0.5 * PX_PER_MV)
-    lines = [f"M{a:.1f} 0V{height}" for a in x]
-    lines += [f"M0 {b:.1f}H{width}" for b in y]
-    return f'<path d="{"".join(lines)}" stroke="#f6c9c9" stroke-width="0.5"/>'
-
-
-def _path(values_mv, rate_hz, left_px, zero_px):
-    """An SVG path; of samples in one column of px the first and extremes."""
-    shown = np.flatnonzero(np.isfinite(values_mv))
-    columns = (shown * PX_PER_S) // rate_hz
-    edges = np.flatnonzero(np.diff(columns, prepend=-1))
-    points, last = [], None
-    for group in np.split(shown, edges[1:]):
-        if not len(group):
-            continue
-        values = values_mv[group]
-        kept = sorted({0, int(values.argmin()), int(values.argmax())})
-        for k in kept:
-            x = left_px + group[k] / rate_hz * PX_PER_S
-            y = zero_px - values[k] * PX_PER_MV
-            pen = "L" if last is not None and group[0] - last == 1 else "M"
-            points.append(f"{pen}{x:.1f} {y:.1f}")
-            last = group[-1] if k == kept[-1] else group[0] - 1
-    return "".join(points)
+    return svg_chart(signals_mv, summary["rows"], rate_hz=summary["rate_hz"])

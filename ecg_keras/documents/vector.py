@@ -50,8 +50,9 @@ class VectorReading:
 
     Attributes:
         digitized: `DigitizedEcg`.
-        traces: list of (lead, (n, 2) x and y of its points, as shares of the
-            width and height of the page as it is seen).
+        traces: list of (lead, times, places): (n,) s of its points from the
+            page's first sample, and (n, 2) x and y as shares of the width and
+            height of the page as it is seen.
     """
 
     digitized: DigitizedEcg
@@ -166,8 +167,12 @@ def _read(contents, mm_pt, has_grid):
         last = min(first + len(values), n_samples)
         row[first:last] = (zero_mm - values[: last - first]) / gain
     reasons += _einthoven(signals_mv) + _too_coarse(traces, speed, gain)
-    shares = [
-        contents.seen_shares(trace.xy_mm * mm_pt / contents.size_pt)
+    placed = [
+        (
+            trace.name,
+            (trace.xy_mm[:, 0] - start_mm) / speed,
+            contents.seen_shares(trace.xy_mm * mm_pt / contents.size_pt),
+        )
         for trace in traces
     ]
     digitized = DigitizedEcg(
@@ -182,8 +187,7 @@ def _read(contents, mm_pt, has_grid):
         read_by="paths of the file",
         source=FROM_VECTOR,
     )
-    names = [trace.name for trace in traces]
-    return VectorReading(digitized, list(zip(names, shares, strict=True)))
+    return VectorReading(digitized, placed)
 
 
 def _grid_mm_pt(lines):

@@ -78,8 +78,8 @@ def row_segments(leads, signals_mv, rate_hz=RATE_HZ):
     """Where the leads of a row stand in a chart of it, side by side.
 
     Args:
-        leads: names, from left to right; those that are not of the twelve, as
-            V4R, have no signals and leave a gap.
+        leads: names, from left to right; "-aVR" stands for aVR, whose signal
+            is kept, and those that are not of the twelve, as V4R, leave a gap.
         signals_mv: (12, T) mV, NaN where nothing is printed.
         rate_hz: samples a second.
 
@@ -89,7 +89,8 @@ def row_segments(leads, signals_mv, rate_hz=RATE_HZ):
         columns show the same seconds, it is the first that is.
     """
     width = signals_mv.shape[1] // len(leads)
-    for column, lead in enumerate(leads):
+    for column, name in enumerate(leads):
+        lead = name.removeprefix("-")
         if lead not in LEADS:
             continue
         samples = slice(column * width, (column + 1) * width)
