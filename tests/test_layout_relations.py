@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ecg_keras.ecg.leads import LEADS, limb_leads
+from ecg_keras.models.layout.find import aligned
 from ecg_keras.models.layout.known_layouts import (
     ANY,
     KNOWN,
@@ -76,6 +77,12 @@ def test_leads_in_another_order_do_not_agree():
 def test_flat_rows_tell_nothing():
     heights = RNG.normal(0, 0.01, (3, 400))
     assert abs(evidence(("I", "II", "III"), heights)) < 0.01
+
+
+def test_flat_rows_are_aligned_with_nothing():
+    heights = np.zeros((3, 100))
+    heights[0, 40:60] = 5.0
+    np.testing.assert_array_equal(aligned(heights), heights)
 
 
 def test_a_spike_read_on_a_neighbour_does_not_hide_agreement():

@@ -260,7 +260,7 @@ def aligned(heights):
     steep = np.minimum(steep, 4 * steep.mean(axis=1, keepdims=True) + 1e-6)
     box = np.ones(PER_MM) / PER_MM
     steep = np.stack([np.convolve(row, box, "same") for row in steep])
-    steep /= np.linalg.norm(steep, axis=1, keepdims=True)
+    steep /= np.linalg.norm(steep, axis=1, keepdims=True) + 1e-9
     moved = heights.copy()
     for k in range(len(heights)):
         others = steep.sum(axis=0) - steep[k]
