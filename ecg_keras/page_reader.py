@@ -265,12 +265,11 @@ class _Look:
             self.pulses,
             doubts,
             self.candidates,
+            given.layout is not None,
         )
 
 
-def _reading(
-    image, paper_map, page, layout, seen, pulses, doubts, candidates=()
-):
+def _reading(image, paper_map, page, layout, seen, pulses, doubts, *of_layout):
     """`PageReading` of a page whose layout is known.
 
     Args:
@@ -280,10 +279,10 @@ def _reading(
         seen: `printed_rows.RowLogits` of the rows of `layout`.
         pulses: list of `pulses.FoundPulse`.
         doubts: reasons to doubt the map.
-        candidates: see `checks.check`.
+        of_layout: `candidates` and `is_named`, see `checks.check`.
     """
     readings = read_segments(layout, seen)
-    checks = check(page, layout, readings, pulses, candidates)
+    checks = check(page, layout, readings, pulses, *of_layout)
     readings = placed_in(readings, layout, paper_map, image.shape[:2])
     signals, std = join_segments(layout, readings)
     quality, reasons = GOOD, (*doubts, *checks.doubts)
@@ -307,9 +306,9 @@ def _reading(
         read_by=PAGE_READER,
     )
     numbers = dict(checks.numbers)
-    if candidates:
-        numbers["score"] = round(float(candidates[0].score), 2)
-        numbers["agreement"] = round(float(candidates[0].agreement), 2)
+    for best in of_layout[0][:1] if of_layout else ():
+        numbers["score"] = round(float(best.score), 2)
+        numbers["agreement"] = round(float(best.agreement), 2)
     heights = tuple(reading.height_mm for reading in readings)
     return PageReading(digitized, layout, paper_map, heights, numbers)
 

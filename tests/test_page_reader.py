@@ -193,6 +193,17 @@ def test_a_picture_upside_down_is_registered_and_read_by_the_packaged_reader():
     assert score_db_of(reading, mv) > 6
 
 
+def test_a_curve_without_a_pulse_that_no_lead_tells_of_is_refused():
+    mv = np.tile(np.sin(np.arange(5000) / 150) / 2, (12, 1))
+    layout = even_rows((("V1",),))
+    digitized = read(layout, mv, pulse_mm=0).digitized
+    assert digitized.quality == "refused"
+    assert "nothing on the page tells which leads" in digitized.reasons[0]
+    # Who says what it is gets it.
+    named = read(layout, mv, Given(layout="1x1"), pulse_mm=0).digitized
+    assert named.quality == "doubtful"
+
+
 def test_an_empty_grid_is_refused():
     no_rows = PrintedLayout("", 25.0, ())
     image, paper_map = drawn(no_rows, signals_mv())

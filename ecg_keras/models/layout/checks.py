@@ -46,7 +46,7 @@ class Checks:
     numbers: dict
 
 
-def check(page, layout, readings, pulses, candidates=()):
+def check(page, layout, readings, pulses, candidates=(), is_named=False):
     """Check what was read.
 
     Args:
@@ -56,6 +56,7 @@ def check(page, layout, readings, pulses, candidates=()):
         pulses: its pulses, `pulses.FoundPulse` or `printed_layout.Pulse`.
         candidates: list of `find.Candidate`, the one that was read first;
             none of a page whose layout is known.
+        is_named: whether the user says which layout it is.
 
     Returns:
         `Checks`.
@@ -84,8 +85,9 @@ def check(page, layout, readings, pulses, candidates=()):
     told = [k for k in numbers if k.startswith(("limb", "prints"))]
     if not told:
         text = "nothing on the page tells which leads it shows"
-        # Neither what was read nor where it stands is sure, then.
-        (faults if on_print < DOUBTFUL_ON_PRINT else doubts).append(text)
+        # Nothing says that this is an ECG, or where traces are is not sure.
+        unknown = not (pulses or is_named) or on_print < DOUBTFUL_ON_PRINT
+        (faults if unknown else doubts).append(text)
     doubts += _doubts_of_layout(candidates)
     if pulses:
         height = float(np.median([pulse.height_mm for pulse in pulses]))
