@@ -133,6 +133,8 @@ class PageReader:
         anchor = competition_anchor(image, paper_map)
         if not anchor.is_sure:
             return None
+        if not anchor.tells_gain and given.gain_mm_per_mv is None:
+            doubts = (*doubts, GAIN_ASSUMED)
         paper_map = anchor.paper_map
         small, small_map = not_finer_than(image, paper_map)
         seen = [
@@ -282,8 +284,8 @@ def _reading(image, paper_map, page, layout, seen, pulses, doubts, *of_layout):
         of_layout: `candidates` and `is_named`, see `checks.check`.
     """
     readings = read_segments(layout, seen)
-    checks = check(page, layout, readings, pulses, *of_layout)
     readings = placed_in(readings, layout, paper_map, image.shape[:2])
+    checks = check(page, layout, readings, pulses, *of_layout)
     signals, std = join_segments(layout, readings)
     quality, reasons = GOOD, (*doubts, *checks.doubts)
     if reasons:

@@ -65,6 +65,20 @@ def test_the_page_is_sure_with_a_part_of_it_lost(page, lost):
     assert _anchor(page).is_sure
 
 
+def test_where_pulses_are_cut_off_the_ticks_tell_all_but_the_gain(page):
+    cut = page[:, 59:]
+    step = 200 / 25.4 / 2
+    paper_map = PaperMap.from_homography(
+        [[step, 0, GRID_X_MM * step - 59], [0, step, GRID_Y_MM % 5 * step]],
+        (-20, -40, 265, 180),
+    )
+    anchor = competition_anchor(np.ascontiguousarray(cut), paper_map)
+    np.testing.assert_allclose(
+        anchor.to_picture(PAGE_PX), PAGE_PX / 2 - [59, 0], atol=0.01
+    )
+    assert anchor.is_sure and not anchor.tells_gain
+
+
 @pytest.mark.parametrize(
     "layout",
     [

@@ -12,6 +12,14 @@ from ecg_keras.ecg.leads import LEADS
 from ecg_keras.ecg.metrics import record_ratio, score_db
 from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.errors import InputError
+from ecg_keras.models.layout.checks import check
+from ecg_keras.models.layout.straight_page import straighten
+from ecg_keras.models.reading.printed_rows import (
+    not_finer_than,
+    placed_in,
+    read_segments,
+    row_logits,
+)
 from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.page.printed_layout import PrintedLayout, evenly_printed
 from ecg_keras.page_reader import (
@@ -202,6 +210,27 @@ def test_a_curve_without_a_pulse_that_no_lead_tells_of_is_refused():
     # Who says what it is gets it.
     named = read(layout, mv, Given(layout="1x1"), pulse_mm=0).digitized
     assert named.quality == "doubtful"
+
+
+def test_of_rows_beyond_the_picture_nothing_is_read_or_held_against():
+    """A page of 3x4 and a strip, cut above its strip, as the user says."""
+    mv = signals_mv()
+    layout = even_rows((*ROWS_3X4, ("II",)))
+    image, paper_map = drawn(layout, mv)
+    cut = np.ascontiguousarray(image[: 110 * PX])
+    page = straighten(cut, paper_map)
+    small, small_map = not_finer_than(cut, paper_map)
+    seen = [
+        row_logits(small, small_map, row, Darkness()) for row in layout.rows
+    ]
+    readings = read_segments(layout, seen)
+    placed = placed_in(readings, layout, paper_map, cut.shape[:2])
+    strip = [r for r in placed if r.row == 3]
+    assert np.isnan(strip[0].signal_mv).all()
+    checks = check(page, layout, placed, [])
+    assert checks.numbers["on_print"] > 0.9
+    assert "prints of II" not in checks.numbers
+    assert checks.numbers["limb leads"] < 0.2
 
 
 def test_an_empty_grid_is_refused():

@@ -46,10 +46,10 @@ _BOX = round(COARSE_GRID_MM / _STEP_MM)
 _BLOCK = 8
 # A trace lies near its zero line most of the time: to this many mm.
 _NEAR_MM = 1.0
-# What makes the place sure; see `is_sure`. Drawn pages of eight of the nine types
-# and three real ones have margins of 5.6 to 10.7 and marks of 0.43 and more. The
-# margin alone does not tell: pages of another paper speed, or without the strip,
-# reach 9.3, but a pulse that has to be there is at most 0.03 on them.
+# What makes the place sure; see `is_sure`. Drawn pages of eight of the nine
+# types and three real ones have margins of 5.6 to 10.7 and marks of 0.43 and
+# more. The margin alone does not tell: pages of another paper speed, or without
+# the strip, reach 9.3, but a pulse that has to be there is at most 0.03 there.
 LEAST_MARGIN, LEAST_DARKER = 3.5, 0.3
 # Paper beside a mark is looked at from here.
 _BESIDE_MM = 1.5
@@ -84,15 +84,24 @@ class Anchor:
 
         Its place stands out, the strip's pulse is there and another one (other
         gains have lower or higher ones, other layouts have them elsewhere),
-        and at least half of the ticks in the picture, three or more.
+        and at least half of the ticks in the picture, three or more. Where some
+        pulses lie beyond the picture, three of four ticks, five or more: they
+        tell the layout and the paper speed.
         """
         *others, strip = np.nan_to_num(self.pulses)
-        seen = np.nan_to_num(self.ticks) >= LEAST_DARKER
-        return bool(
-            self.margin >= LEAST_MARGIN
-            and min(strip, max(others)) >= LEAST_DARKER
-            and seen.sum() >= max(3, np.isfinite(self.ticks).sum() / 2)
-        )
+        n_seen = (np.nan_to_num(self.ticks) >= LEAST_DARKER).sum()
+        n_ticks = np.isfinite(self.ticks).sum()
+        if np.isfinite(self.pulses).all():
+            marked = min(strip, max(others)) >= LEAST_DARKER
+            marked = marked and n_seen >= max(3, n_ticks / 2)
+        else:
+            marked = n_seen >= max(5, 0.75 * n_ticks)
+        return bool(self.margin >= LEAST_MARGIN and marked)
+
+    @property
+    def tells_gain(self):
+        """Whether any of the pulses is there."""
+        return bool(np.nanmax([0.0, *self.pulses]) >= LEAST_DARKER)
 
     def to_picture(self, page_px):
         """Picture px of points in page px (`paper.py`), (..., 2)."""

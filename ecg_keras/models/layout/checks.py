@@ -62,9 +62,9 @@ def check(page, layout, readings, pulses, candidates=(), is_named=False):
         `Checks`.
     """
     doubts, faults, numbers = [], [], {}
-    on_print = float(
-        np.mean([_on_print(page, layout, reading) for reading in readings])
-    )
+    shares = [_on_print(page, layout, reading) for reading in readings]
+    shares = [share for share in shares if share is not None]
+    on_print = float(np.mean(shares)) if shares else 0.0
     numbers["on_print"] = round(on_print, 3)
     for word, value in _disagreements(layout, readings).items():
         numbers[word] = round(value, 3)
@@ -136,6 +136,13 @@ def _disagreements(layout, readings):
         own = [lead.lstrip("-") for lead in leads]
         every = max(round(RATE_HZ / layout.speed_mm_per_s / PER_MM), 1)
         heights = _heights(together)[:, ::every]
+        shown = np.isfinite(heights).mean(axis=1) > 0.5
+        leads, own = (
+            [name for name, is_in in zip(names, shown, strict=True) if is_in]
+            for names in (leads, own)
+        )
+        heights = heights[shown]
+        heights = heights[:, np.isfinite(heights).all(axis=0)]
         moved = aligned(heights)
         if heights.shape[1] < 20:
             continue
@@ -199,7 +206,10 @@ def _heights(together):
 
 
 def _on_print(page, layout, reading):
-    """Share of a reading's samples that lie on print, edges left out."""
+    """Share of a reading's samples that lie on print, edges left out.
+
+    None of a reading that lies beyond the picture.
+    """
     height = reading.height_mm
     x_mm = reading.segment.x_start_mm + SAMPLE_MM * np.arange(len(height))
     y_mm = layout.rows[reading.row].zero_y_mm - height
@@ -210,8 +220,11 @@ def _on_print(page, layout, reading):
     is_print = page.ink > FAINT_SHARE
     seen = np.zeros(len(height), bool)
     inside = (columns >= 0) & (columns < n_columns)
+    inside &= page.inside[
+        rows.clip(0, n_rows - 1), columns.clip(0, n_columns - 1)
+    ]
     for down in range(-reach, reach + 1):
         at = (rows + down).clip(0, n_rows - 1)
         seen |= is_print[at, columns.clip(0, n_columns - 1)]
     seen = seen[inside][40:-40]
-    return float(seen.mean()) if len(seen) else 0.0
+    return float(seen.mean()) if len(seen) else None

@@ -256,7 +256,8 @@ def read_segments(layout, rows):
 def placed_in(readings, layout, paper_map, shape):
     """Readings that know of their place in the picture.
 
-    What lies beyond the picture is NaN, and what the uncertainty of the map
+    What lies beyond the picture, or above or below a zero line beyond it, is
+    NaN, and what the uncertainty of the map
     costs is added to the deviations: along the paper times the slope, and
     across it.
 
@@ -279,8 +280,9 @@ def placed_in(readings, layout, paper_map, shape):
         )
         y_mm = row.zero_y_mm - row.gain_mm_per_mv * signal
         points = np.stack([x_mm, y_mm], axis=-1)
-        px = paper_map.to_px(points)
-        inside = ((px >= 0) & (px <= [width, height])).all(axis=-1)
+        zero = np.stack([x_mm, np.full_like(x_mm, row.zero_y_mm)], axis=-1)
+        px = paper_map.to_px(np.stack([points, zero]))
+        inside = ((px >= 0) & (px <= [width, height])).all(axis=(0, -1))
         off_mm = np.minimum(paper_map.std_mm_at(points), MOST_OFF_MM)
         slope = np.gradient(signal, x_mm)
         variance = (
