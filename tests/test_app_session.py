@@ -206,7 +206,7 @@ def test_a_photo_is_read_by_its_corners(tmp_path):
     seen = np.float32([(240, 130), (2150, 60), (2290, 1480), (90, 1390)])
     matrix = cv2.getPerspectiveTransform(sheet, seen)
     photo = cv2.warpPerspective(
-        image, matrix, (2400, 1600), borderValue=(90, 110, 130)
+        image, matrix, (2400, 1600), borderValue=(252, 252, 252)
     )
     path = save(tmp_path / "photo.png", photo)
     # Without the margin the flat picture would be the sheet at another size.
