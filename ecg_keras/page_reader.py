@@ -10,7 +10,6 @@ pages it is found.
 """
 
 import dataclasses
-import functools
 
 import numpy as np
 
@@ -26,10 +25,9 @@ from ecg_keras.models.layout.straight_page import straighten
 from ecg_keras.models.layout.trace_rows import find_rows
 from ecg_keras.models.reading.leads_from_segments import join_segments
 from ecg_keras.models.reading.printed_rows import (
-    not_finer_than,
     placed_in,
+    read_printed_rows,
     read_segments,
-    row_logits,
 )
 from ecg_keras.models.weight_files import read_packaged
 from ecg_keras.packaged import PAGE_READER, PRESETS
@@ -37,6 +35,7 @@ from ecg_keras.page.layouts import COMPETITION
 from ecg_keras.page.paper import GAIN_MM_PER_MV, PAPER_SPEED_MM_PER_S
 from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.page.printed_layout import PrintedLayout
+from ecg_keras.page.row_images import not_finer_than
 from ecg_keras.registration.anchor import competition_anchor
 from ecg_keras.registration.register import register
 
@@ -79,7 +78,8 @@ class PageReader:
 
     Args:
         row_network: see `row_network.build_row_network`.
-        register: function of an image that finds its `Registration`.
+        register: function of an image and of its px for each mm, or None, that
+            finds its `Registration`.
         given: `Given`, what the user says of all pages.
     """
 
@@ -97,7 +97,7 @@ class PageReader:
         Returns:
             `PageReading`.
         """
-        registration = self.register(image)
+        registration = self.register(image, self.given.px_per_mm)
         if registration.paper_map is None:
             return _refused(registration.reasons)
         doubts = ()
@@ -136,14 +136,12 @@ class PageReader:
         if not anchor.tells_gain and given.gain_mm_per_mv is None:
             doubts = (*doubts, GAIN_ASSUMED)
         paper_map = anchor.paper_map
-        small, small_map = not_finer_than(image, paper_map)
-        seen = [
-            row_logits(small, small_map, row, self.row_network)
-            for row in layout.rows
-        ]
+        readings = read_printed_rows(image, paper_map, layout, self.row_network)
         page = straighten(image, paper_map)
         pulses = find_pulses(page, find_rows(page))
-        return _reading(image, paper_map, page, layout, seen, pulses, doubts)
+        return _reading(
+            image, paper_map, page, layout, readings, pulses, doubts
+        )
 
     def read_mapped(self, image, paper_map, doubts=()):
         """Read a picture whose mm are known.
@@ -263,7 +261,7 @@ class _Look:
             self.paper_map,
             self.page,
             layout,
-            seen,
+            read_segments(layout, seen),
             self.pulses,
             doubts,
             self.candidates,
@@ -271,19 +269,20 @@ class _Look:
         )
 
 
-def _reading(image, paper_map, page, layout, seen, pulses, doubts, *of_layout):
+def _reading(
+    image, paper_map, page, layout, readings, pulses, doubts, *of_layout
+):
     """`PageReading` of a page whose layout is known.
 
     Args:
         image, paper_map: of the page.
         page: its `StraightPage`.
         layout: its `PrintedLayout`.
-        seen: `printed_rows.RowLogits` of the rows of `layout`.
+        readings: `printed_rows.LeadReading`s of its segments.
         pulses: list of `pulses.FoundPulse`.
         doubts: reasons to doubt the map.
         of_layout: `candidates` and `is_named`, see `checks.check`.
     """
-    readings = read_segments(layout, seen)
     readings = placed_in(readings, layout, paper_map, image.shape[:2])
     checks = check(page, layout, readings, pulses, *of_layout)
     signals, std = join_segments(layout, readings)
@@ -331,13 +330,8 @@ def load_page_reader(given=None):
     Args:
         given: `Given`, what is known of all pages.
     """
-    given = given or Given()
     tracer = read_packaged(PRESETS["tracer"])
-    return PageReader(
-        tracer.get_layer("row_network"),
-        functools.partial(register, px_per_mm=given.px_per_mm),
-        given,
-    )
+    return PageReader(tracer.get_layer("row_network"), register, given)
 
 
 def _refused(reasons, paper_map=None):

@@ -107,7 +107,6 @@ def read_corrected(reader, image, said):
         InputError: a correction is no good.
     """
     reader = copy.copy(reader)
-    reader.given = Given(said.layout, said.speed_mm_per_s, said.gain_mm_per_mv)
     px_per_mm, to_picture = said.px_per_mm, None
     if said.corners_px is not None:
         image, matrix, flat_px_per_mm = flattened(
@@ -115,10 +114,9 @@ def read_corrected(reader, image, said):
         )
         px_per_mm = flat_px_per_mm or px_per_mm
         to_picture = functools.partial(_moved, np.linalg.inv(matrix))
-    if px_per_mm is not None:
-        reader.register = functools.partial(
-            reader.register, px_per_mm=px_per_mm
-        )
+    reader.given = Given(
+        said.layout, said.speed_mm_per_s, said.gain_mm_per_mv, px_per_mm
+    )
     return reader.read(image), to_picture
 
 

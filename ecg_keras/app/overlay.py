@@ -5,9 +5,10 @@ import html
 
 import numpy as np
 
-# Heights are read every 0.05 mm; every second is drawn.
+from ecg_keras.page.row_images import SAMPLE_MM
+
+# Of the heights that are read every second is drawn.
 _DRAWN_STEP = 2
-STEP_MM = 0.05
 # Neighbours along a row in two colours.
 COLOURS = ("#0057d9", "#c2007a")
 LEFT_OUT_COLOUR = "#777"
@@ -46,7 +47,7 @@ def traces_of(reading, size_px, to_picture=None):
     for row in reading.printed.rows:
         for segment, height_mm in zip(row.segments, heights, strict=False):
             height_mm = np.asarray(height_mm, float)[::_DRAWN_STEP]
-            along_mm = _DRAWN_STEP * STEP_MM * np.arange(len(height_mm))
+            along_mm = _DRAWN_STEP * SAMPLE_MM * np.arange(len(height_mm))
             kept = np.isfinite(height_mm)
             kept &= along_mm <= segment.width_mm
             along_mm, height_mm = along_mm[kept], height_mm[kept]

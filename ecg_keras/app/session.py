@@ -21,6 +21,7 @@ from PIL import Image
 
 from ecg_keras.app.corrections import Corrections, read_corrected
 from ecg_keras.app.overlay import Trace, overlay_svg, traces_of
+from ecg_keras.documents.failures import told
 from ecg_keras.documents.pages import Page, find_pages
 from ecg_keras.ecg.digitized import (
     DOUBTFUL,
@@ -52,10 +53,6 @@ ADVICE = {
         "What was read is most likely wrong. Set what is wrong (layout, "
         "speed, gain, px/mm, the corners) and read again, or scan or "
         "photograph the page flat, whole and sharp."
-    ),
-    FAILED: (
-        "Open it in a viewer; if that cannot show it, scan or photograph the "
-        "page again."
     ),
 }
 
@@ -447,15 +444,12 @@ def _facts(shown):
 
 def _fail(shown, error):
     """Note why a page cannot be read, with the file's name and no folder."""
-    advice = ADVICE[FAILED]
-    if isinstance(error, InputError):
-        words, advice = str(error), error.advice or advice
-    else:
+    words, advice = told(error)
+    shown.advice = f"{advice[0].upper()}{advice[1:]}."
+    if not isinstance(error, InputError):
         traceback.print_exception(error)
-        words = f"{shown.name}: unexpected {type(error).__name__}: {error}"
-        advice = "A defect of ecg_keras: please report it."
+        words = f"{shown.name}: {words}"
     shown.failure = words.replace(str(shown.page.path), shown.page.path.name)
-    shown.advice = advice
     return shown
 
 

@@ -42,7 +42,12 @@ from ecg_keras.archive.shards import (
 )
 from ecg_keras.archive.transform import ReadUnits
 from ecg_keras.commands.page_flags import MODEL_HELP, GivenFlags
-from ecg_keras.documents.failures import printable
+from ecg_keras.documents.failures import (
+    ALL_READ,
+    NOTHING_READ,
+    SOME_FAILED,
+    printable,
+)
 from ecg_keras.documents.sources import find_files
 from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED
 from ecg_keras.ecg.leads import RATE_HZ
@@ -51,7 +56,6 @@ from ecg_keras.packaged import DEFAULT_MODEL, PRESETS, is_packaged
 from ecg_keras.settings import setting
 from ecg_keras.version import __version__
 
-ALL_READ, NOTHING_READ, SOME_FAILED = 0, 1, 3
 FILES_A_SHARD = 32
 _PLAN_UNITS = 1000
 _POLL_S = {True: 1.0, False: 30.0}  # whether the folder is on this machine

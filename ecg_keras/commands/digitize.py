@@ -26,8 +26,11 @@ from ecg_keras.commands.page_flags import (
 )
 from ecg_keras.commands.report import write_report
 from ecg_keras.documents.failures import (
+    ALL_READ,
     FAILURE_COLUMNS,
+    NOTHING_READ,
     REFUSED_ADVICE,
+    SOME_FAILED,
     printable,
     told,
 )
@@ -51,8 +54,6 @@ from ecg_keras.version import __version__
 
 FAILURES_FILE = "failures.csv"
 LOCK_FILE = ".ecg_keras.lock"
-# Exit codes: all pages read; nothing read; some failed or are doubtful.
-ALL_READ, NOTHING_READ, SOME_FAILED = 0, 1, 3
 NOT_OVERWRITTEN = "give another --output-dir, or --overwrite"
 PICTURE_SUFFIX = ".png"
 EXAMPLE = (

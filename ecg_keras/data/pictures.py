@@ -9,11 +9,6 @@ import numpy as np
 from ecg_keras.drawing.any_page import trace_mm
 from ecg_keras.ecg.records import PageRecord, read_signals, read_table
 from ecg_keras.errors import InputError
-from ecg_keras.models.reading.printed_rows import (
-    MARGIN_MM,
-    SAMPLE_MM,
-    n_columns,
-)
 from ecg_keras.page.images import read_image, resize
 from ecg_keras.page.layouts import COMPETITION, Layout
 from ecg_keras.page.page_map import PageMap
@@ -25,7 +20,12 @@ from ecg_keras.page.paper import (
 )
 from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.page.printed_layout import PrintedLayout
-from ecg_keras.page.row_images import SAMPLES_PER_COLUMN
+from ecg_keras.page.row_images import (
+    MARGIN_MM,
+    SAMPLE_MM,
+    SAMPLES_PER_COLUMN,
+    n_columns,
+)
 
 # The competition's pages as rendered: they need no map.
 AS_RENDERED = "0001"

@@ -12,16 +12,17 @@ import tensorflow as tf
 from ecg_keras.data.augmentation import vary_light
 from ecg_keras.data.pictures import read_on_paper
 from ecg_keras.data.tensorflow_devices import keep_off_the_accelerator
-from ecg_keras.models.reading.printed_rows import (
+from ecg_keras.page.paper import GAIN_MM_PER_MV
+from ecg_keras.page.row_images import (
     MARGIN_MM,
     MAX_PX_PER_MM,
     SAMPLE_MM,
+    SAMPLES_PER_COLUMN,
+    STRIP_HEIGHT,
     not_finer_than,
     paper_rgb,
     row_part,
 )
-from ecg_keras.page.paper import GAIN_MM_PER_MV
-from ecg_keras.page.row_images import SAMPLES_PER_COLUMN, STRIP_HEIGHT
 
 PARTS_PER_PICTURE = 16
 SHUFFLED_PARTS = 256

@@ -4,6 +4,9 @@ import errno
 
 from ecg_keras.errors import InputError, is_disk_full, is_out_of_memory
 
+# Exit codes of commands that read pages: all were read; none was; some failed
+# or are doubtful.
+ALL_READ, NOTHING_READ, SOME_FAILED = 0, 1, 3
 FAILURE_COLUMNS = ("path", "page", "reason", "what_to_do")
 REFUSED_ADVICE = (
     "scan or photograph the page flat, whole and sharp; --force writes what "

@@ -18,11 +18,7 @@ from ecg_keras.ecg.metrics import record_ratio, score_db
 from ecg_keras.ecg.records import PageRecord, read_table
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.models.reading.leads_from_segments import join_segments
-from ecg_keras.models.reading.printed_rows import (
-    not_finer_than,
-    read_segments,
-    row_logits,
-)
+from ecg_keras.models.reading.printed_rows import read_segments, row_logits
 from ecg_keras.models.registration.flat_page import fit_affine
 from ecg_keras.models.registration.homography import (
     fit_homography,
@@ -36,6 +32,7 @@ from ecg_keras.page.cells import (
     offsets,
 )
 from ecg_keras.page.coordinates import MIDDLE_PX
+from ecg_keras.page.row_images import not_finer_than
 from ecg_keras.training.losses import snr_db
 
 N_EXAMPLES = 3

@@ -14,7 +14,7 @@ from ecg_keras.models.layout.find import PER_MM, aligned
 from ecg_keras.models.layout.pulses import FAINT_SHARE
 from ecg_keras.models.layout.relations import disagreement, redundancy
 from ecg_keras.models.layout.straight_page import PX_PER_MM
-from ecg_keras.models.reading.printed_rows import SAMPLE_MM
+from ecg_keras.page.row_images import SAMPLE_MM
 
 # Share of the power of leads that does not fit their relations.
 DOUBTFUL_DISAGREEMENT, WRONG_DISAGREEMENT = 0.2, 0.6

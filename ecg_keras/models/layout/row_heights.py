@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 
 from ecg_keras.models.reading.printed_rows import (
-    SAMPLE_MM,
     RowLogits,
     likely_path,
     row_logits,
 )
 from ecg_keras.page.printed_layout import Row, Segment
+from ecg_keras.page.row_images import SAMPLE_MM
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -12,7 +12,6 @@ import dataclasses
 import functools
 import math
 
-import cv2
 import keras
 import numpy as np
 
@@ -23,25 +22,18 @@ from ecg_keras.models.reading.decoding import (
     WINDOW_BINS,
     soft_argmax,
 )
-from ecg_keras.page.paper import GAIN_MM_PER_MV, PAPER_SPEED_MM_PER_S
+from ecg_keras.page.paper import GAIN_MM_PER_MV
 from ecg_keras.page.row_images import (
-    COLUMN_S,
-    MARGIN_COLUMNS,
+    MARGIN_MM,
     N_BINS,
-    SAMPLES_PER_COLUMN,
-    STRIP_HEIGHT,
-    pixels_mv,
+    SAMPLE_MM,
+    not_finer_than,
+    row_image,
 )
 
-COLUMN_MM = COLUMN_S * PAPER_SPEED_MM_PER_S  # 0.1
-SAMPLE_MM = COLUMN_MM / SAMPLES_PER_COLUMN
-MARGIN_MM = MARGIN_COLUMNS * COLUMN_MM
-# Rows are filled up to a multiple of so many columns, and leads to a multiple
-# of so many samples: few shapes, as some backends compile for each.
-COLUMNS_UNIT = 320
+# Leads are filled up to a multiple of so many samples: few shapes, as some
+# backends compile for each.
 SAMPLES_UNIT = 1250
-# Finer pictures are made smaller first: the network saw pages of 7.9 px a mm.
-MAX_PX_PER_MM = 12.0
 # Where nothing tells the place of a trace, its place is that uncertain, mm.
 MOST_OFF_MM = 2.5
 
@@ -64,78 +56,6 @@ class LeadReading:
     signal_mv: np.ndarray
     std_mv: np.ndarray
     height_mm: np.ndarray
-
-
-def n_columns(row):
-    """Width in columns of a row's image, a multiple of `COLUMNS_UNIT`."""
-    width_mm = row.x_end_mm - row.x_start_mm + 2 * MARGIN_MM
-    return math.ceil(width_mm / COLUMN_MM / COLUMNS_UNIT) * COLUMNS_UNIT
-
-
-def row_image(image, paper_map, row):
-    """A row of a page, straightened.
-
-    Args:
-        image: (H, W, 3) uint8.
-        paper_map: `PaperMap` of the picture.
-        row: a `printed_layout.Row`.
-
-    Returns:
-        (STRIP_HEIGHT, n, 3) uint8, n from `n_columns`; beyond the picture the
-        median of its colours. Sample k of the 500 Hz grid at 25 mm/s is at
-        x_start_mm - MARGIN_MM + k x SAMPLE_MM.
-    """
-    return row_part(
-        image,
-        paper_map,
-        row.x_start_mm - MARGIN_MM,
-        row.zero_y_mm,
-        n_columns(row),
-        paper_rgb(image),
-    )
-
-
-def paper_rgb(image):
-    """The median of a picture's colours, (3,): that of bare paper."""
-    return np.median(image[::7, ::7].reshape(-1, 3), axis=0)
-
-
-def row_part(image, paper_map, x_first_mm, zero_y_mm, width, beyond_rgb):
-    """A part of a row, straightened: what the row network reads.
-
-    Args:
-        image: (H, W, 3) uint8.
-        paper_map: `PaperMap` of the picture.
-        x_first_mm: x of its first sample.
-        zero_y_mm: y of the line in its middle.
-        width: in columns, two samples each.
-        beyond_rgb: colour beyond the picture; black looks like a trace.
-
-    Returns:
-        (STRIP_HEIGHT, width, 3) uint8.
-    """
-    # A column shows two samples: its middle is between them.
-    x_mm = x_first_mm + COLUMN_MM * np.arange(width)
-    x_mm = x_mm + (COLUMN_MM - SAMPLE_MM) / 2
-    y_mm = zero_y_mm - pixels_mv(np.arange(STRIP_HEIGHT)) * GAIN_MM_PER_MV
-    return paper_map.sampled(
-        image, x_mm, y_mm, borderMode=cv2.BORDER_CONSTANT,
-        borderValue=tuple(float(shade) for shade in beyond_rgb),
-    )  # fmt: skip
-
-
-def not_finer_than(image, paper_map, px_per_mm=MAX_PX_PER_MM):
-    """A picture and its map, made smaller by area if it is finer."""
-    left, top, right, bottom = paper_map.bounds_mm
-    scales = paper_map.local_scale([(left + right) / 2, (top + bottom) / 2])
-    shrink = px_per_mm / max(scales[:2])
-    if shrink >= 1:
-        return image, paper_map
-    height, width = (max(round(n * shrink), 1) for n in image.shape[:2])
-    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    return small, paper_map.scaled(
-        width / image.shape[1], height / image.shape[0]
-    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -257,9 +177,8 @@ def placed_in(readings, layout, paper_map, shape):
     """Readings that know of their place in the picture.
 
     What lies beyond the picture, or above or below a zero line beyond it, is
-    NaN, and what the uncertainty of the map
-    costs is added to the deviations: along the paper times the slope, and
-    across it.
+    NaN, and what the uncertainty of the map costs is added to the deviations:
+    along the paper times the slope, and across it.
 
     Args:
         readings: list of `LeadReading`.
