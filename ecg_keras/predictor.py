@@ -25,6 +25,7 @@ from ecg_keras.packaged import (
     is_packaged,
     refusal,
 )
+from ecg_keras.page import jpeg_damage
 from ecg_keras.page.images import read_image, read_resized, resize
 from ecg_keras.page_reader import load_page_reader
 
@@ -60,7 +61,7 @@ class Reading:
             can read; of several models the least, 1 where none says.
         read_by: (n,) str, the name of the model that read each image.
         reasons: for each image a tuple of str, why it is not to be trusted;
-            None of models that give none.
+            None where there are none and the models give none.
     """
 
     signals_mv: np.ndarray
@@ -193,9 +194,11 @@ class PagePredictor(_Predicts):
         found = np.zeros(len(images), np.float32)
         reasons = []
         for index, image in enumerate(images):
+            damage = _damage(image)
             if not isinstance(image, np.ndarray):
                 image = read_image(image)
             digitized = self.page_reader.read(_rgb(image)).digitized
+            digitized = digitized.doubted(damage)
             n = min(digitized.signals_mv.shape[1], N_SAMPLES)
             shown = digitized.signals_mv[:, :n]
             signals[index, :, :n] = np.nan_to_num(shown)
@@ -292,11 +295,13 @@ class Predictor(_Predicts):
                 [np.concatenate(x) for x in zip(*parts, strict=True)]
             )
         signals, std, found = (np.stack(x) for x in zip(*readings, strict=True))
+        reasons = tuple(_damage(image) for image in images)
         return Reading(
             np.mean(signals, axis=0, dtype=np.float32),
             _mean_of_given(std),
             _least_of_given(found),
             np.full(len(images), self.name, object),
+            reasons if any(reasons) else None,
         )
 
     def _answer(self, model, batch, batch_size):
@@ -347,6 +352,13 @@ def _checked(images):
     if not len(images):
         raise InputError("no images were given")
     return images
+
+
+def _damage(image):
+    """Why an image given as a file may be wrong, a tuple of str."""
+    if isinstance(image, np.ndarray) or not Path(image).is_file():
+        return ()
+    return jpeg_damage.damage(Path(image).read_bytes())
 
 
 def _pixels(image, size):

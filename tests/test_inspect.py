@@ -61,3 +61,17 @@ def test_flags_that_are_no_good_are_named(tmp_path, flags):
     config = InspectConfig(("x.png",), output_dir, **flags)
     with pytest.raises(UsageError, match="--output-dir|--px-per-mm"):
         inspect(config)
+
+
+def test_a_picture_whose_file_is_damaged_is_doubtful(tmp_path):
+    pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+    noise = np.random.default_rng(0).integers(0, 9, (330, 480, 1), np.uint8)
+    path = tmp_path / "page.jpg"
+    cv2.imwrite(str(path), _grid()[..., ::-1] - noise)
+    data = path.read_bytes()
+    at = len(data) * 9 // 10
+    path.write_bytes(data[:at] + data[at + 1000 :])
+    config = InspectConfig((str(path),), str(tmp_path / "out"))
+    assert inspect(config) == {"page": "doubtful"}
+    written = json.loads((tmp_path / "out" / "page.json").read_text())
+    assert written["reasons"][0].startswith("its file is damaged: ")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from ecg_keras.commands import submit as submitting
 from ecg_keras.commands.submit import SubmitConfig, submit
@@ -247,3 +248,18 @@ def test_another_suffix_and_a_missing_model_are_refused(model, folder):
         submit(_config(model, folder, model=()))
     with pytest.raises(InputError, match="no data folder at .*nowhere"):
         submit(_config(model, folder, data_dir="nowhere"))
+
+
+def test_an_image_whose_file_is_damaged_is_read_and_reported(model, folder):
+    pytest.importorskip("simplejpeg", reason="simplejpeg is not installed")
+    image = next((folder / "test").glob("*.png"))
+    with Image.open(image) as picture:
+        picture.convert("RGB").save(image, "JPEG", quality=95)
+    data = image.read_bytes()
+    middle = len(data) // 2
+    image.write_bytes(data[:middle] + data[middle + 1000 :])
+    (name, said), *others = submit(_config(model, folder)).items()
+    assert name == image.stem and not others
+    assert said.startswith("doubtful: its file is damaged: Corrupt JPEG")
+    rows = pd.read_csv(folder / "submission.csv")
+    assert rows[rows["id"].str.startswith(f"{name}_")]["value"].any()

@@ -267,7 +267,7 @@ class Session:
             self._reader = self._load_reader()
         reading, to_picture = read_corrected(self._reader, image, said)
         traces = traces_of(reading, image.shape[1::-1], to_picture)
-        return reading.digitized, traces
+        return reading.digitized.doubted(page.damage()), traces
 
     def take_back(self, number, lead, start_s, stop_s):
         """Take back a stretch of a lead: it is NaN in all that is given out.

@@ -50,6 +50,7 @@ class ArchivePage:
         n_in_file: number of pages in its file.
         sha256: of the file; empty where it cannot be read.
         pixels: (H, W, 3) uint8 RGB, until they are read.
+        damage: why they may be wrong, a tuple of str.
         digitized: `DigitizedEcg`, once it is read.
         failure: (reason, advice) where the page cannot be read.
         seconds: spent on it so far.
@@ -61,6 +62,7 @@ class ArchivePage:
     n_in_file: int
     sha256: str
     pixels: np.ndarray | None = None
+    damage: tuple = ()
     digitized: DigitizedEcg | None = None
     failure: tuple | None = None
     seconds: float = 0.0
@@ -131,16 +133,17 @@ class _File:
 def _opened(unit, n_in_unit, file, page):
     start_s = time.perf_counter()
     pixels = digitized = failure = None
+    damage = ()
     try:
         if page.problem:
             raise page.problem
         digitized = page.read_paths()
         if digitized is None:
-            pixels = page.read()
+            pixels, damage = page.read(), page.damage()
     except Exception as error:
         if is_of_the_machine(error):
             raise
-        failure = file.told(error)
+        pixels, failure = None, file.told(error)
     return ArchivePage(
         PageKey(file.path, page.index + 1),
         unit.name,
@@ -148,6 +151,7 @@ def _opened(unit, n_in_unit, file, page):
         page.count,
         file.sha256,
         pixels,
+        damage,
         digitized,
         tuple(map(printable, failure)) if failure else None,
         time.perf_counter() - start_s,

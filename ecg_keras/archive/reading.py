@@ -121,7 +121,7 @@ def _read(pages, model):
         dataclasses.replace(
             page,
             pixels=None,
-            digitized=answer,
+            digitized=answer and answer.doubted(page.damage),
             failure=failure,
             seconds=page.seconds + seconds,
         )

@@ -235,6 +235,8 @@ class _Reader:
         first = next(iter(images))
         with _failures_in(first, results):
             digitized = self.digitizer.read(list(images.values()))
+            damage = [said for page in images for said in page.damage()]
+            digitized = digitized.doubted(list(dict.fromkeys(damage)))
             self._write(first, digitized, images[first])
             results += [_result(page, digitized) for page in images]
         return results

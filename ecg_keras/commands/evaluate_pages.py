@@ -17,6 +17,7 @@ from ecg_keras.ecg.leads import LEADS, RATE_HZ
 from ecg_keras.ecg.metrics import record_ratio, score_db
 from ecg_keras.errors import InputError
 from ecg_keras.page.images import read_image
+from ecg_keras.page.jpeg_damage import damage
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 # An accepted page under this is misread.
@@ -85,6 +86,7 @@ def score_pages(folder, reader, cap):
     for picture, table in tqdm(files, "scoring"):
         label_mv = _label(table)
         digitized = reader.read(read_image(picture)).digitized
+        digitized = digitized.doubted(damage(picture.read_bytes()))
         found_mv = np.zeros(label_mv.shape)
         if digitized.quality != REFUSED:
             n = min(label_mv.shape[1], digitized.signals_mv.shape[1])

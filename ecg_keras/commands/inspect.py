@@ -18,6 +18,7 @@ from tqdm import tqdm
 from ecg_keras.commands.page_flags import output_folder, page_files
 from ecg_keras.documents.pages import find_pages
 from ecg_keras.documents.sources import find_files
+from ecg_keras.ecg.digitized import DOUBTFUL, GOOD
 from ecg_keras.errors import InputError, UsageError
 from ecg_keras.files import replacing, write_json
 from ecg_keras.page.paper import COARSE_GRID_MM
@@ -76,6 +77,14 @@ def inspect(config):
             problems.append(f"left out: {error}")
             continue
         registration = register(image, px_per_mm=config.px_per_mm)
+        damage = page.damage()
+        if damage:
+            quality = registration.quality
+            registration = dataclasses.replace(
+                registration,
+                quality=DOUBTFUL if quality == GOOD else quality,
+                reasons=(*damage, *registration.reasons),
+            )
         found[page.stem] = registration.quality
         write_json(
             description(registration, with_map=config.map),

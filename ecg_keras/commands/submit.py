@@ -29,6 +29,7 @@ from ecg_keras.ecg.submission import (
 from ecg_keras.errors import InputError
 from ecg_keras.files import replacing, write_json
 from ecg_keras.packaged import DEFAULT_MODEL, is_packaged
+from ecg_keras.page import jpeg_damage
 from ecg_keras.page.images import read_image
 from ecg_keras.settings import setting
 from ecg_keras.user_cache import keep_compiled_programs
@@ -72,8 +73,8 @@ def submit(config):
         config: a `SubmitConfig`.
 
     Returns:
-        dict: record id -> message, for the records that got the baseline or
-        whose layout was not found.
+        dict: record id -> message, for the records that got the baseline,
+        whose layout was not found, or whose image's file is damaged.
 
     Raises:
         InputError: a setting, the folder, the model or an image is no good, or
@@ -166,7 +167,11 @@ def _write_part(part, batch, data_dir, predictor, config):
     images, bad = {}, {}
     for name, _ in batch:
         try:
-            images[name] = read_image(data_dir / "test" / f"{name}.png")
+            path = data_dir / "test" / f"{name}.png"
+            images[name] = read_image(path)
+            damage = jpeg_damage.damage(path.read_bytes())
+            if damage:
+                bad[name] = f"doubtful: {'; '.join(damage)}"
         except InputError as error:
             if config.on_error == "fail":
                 raise

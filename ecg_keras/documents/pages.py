@@ -11,6 +11,7 @@ from PIL import Image
 from ecg_keras.documents import pdf, vector
 from ecg_keras.documents.failures import printable
 from ecg_keras.errors import InputError
+from ecg_keras.page import jpeg_damage
 from ecg_keras.page.images import (
     NOT_DECODED,
     opened,
@@ -65,6 +66,12 @@ class Page:
             image.seek(self.index)
             image.load()
             return to_rgb(image, self.path)
+
+    def damage(self):
+        """Why the pixels that `read` gives may be wrong: a tuple of str."""
+        if is_pdf(self.path):
+            return pdf.damage(self.path, self.index)
+        return jpeg_damage.damage(self.path.read_bytes(), self.index)
 
     def read_paths(self):
         """`DigitizedEcg` of traces that a PDF holds as paths, or None.

@@ -6,6 +6,7 @@ each mm of its grid, or of a page of 280 mm where no grid is known.
 """
 
 import contextlib
+import zlib
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ import pypdfium2.raw as pdfium_c
 
 from ecg_keras.documents.failures import printable
 from ecg_keras.errors import InputError
+from ecg_keras.page import jpeg_damage
 
 # The long side of a page that is drawn: 7.9 px a mm of a sheet of 11 inches.
 LONG_SIDE_PX = 2200
@@ -92,6 +94,37 @@ def read_page(path, index, grid_mm_pt=None):
             raise InputError(
                 f"{path}, page {index + 1}, is damaged: {error}"
             ) from None
+
+
+def damage(path, index):
+    """Why the pictures on a page may be wrong; pdfium does not say.
+
+    Args:
+        path, index: see `read_page`; of a page that could be read.
+
+    Returns:
+        tuple of str.
+    """
+    with opened(path) as document:
+        kinds = [pdfium_c.FPDF_PAGEOBJ_IMAGE]
+        for picture in document[index].get_objects(kinds):
+            said = _warning_of(picture)
+            if said:
+                return (jpeg_damage.reason(said),)
+    return ()
+
+
+def _warning_of(picture):
+    """What is wrong with the data of a picture on a page, or None."""
+    filters = picture.get_filters()
+    if filters[-1:] == ["DCTDecode"]:
+        return jpeg_damage.warning_of(bytes(picture.get_data(True)))
+    if filters == ["FlateDecode"]:
+        try:
+            zlib.decompress(picture.get_data(False))
+        except zlib.error as error:
+            return str(error)
+    return None
 
 
 def _drawn(page, scale):

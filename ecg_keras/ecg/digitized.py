@@ -48,6 +48,18 @@ class DigitizedEcg:
         """Place of its quality, 0 for the surest."""
         return QUALITIES.index(self.quality)
 
+    def doubted(self, reasons):
+        """The same reading, not good any more where there are reasons.
+
+        Args:
+            reasons: sequence of str, put before its own.
+        """
+        if not reasons:
+            return self
+        quality = DOUBTFUL if self.quality == GOOD else self.quality
+        reasons = (*reasons, *self.reasons)
+        return dataclasses.replace(self, quality=quality, reasons=reasons)
+
     def summary(self):
         """All but the samples, as a dict that JSON takes.
 
