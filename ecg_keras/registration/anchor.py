@@ -258,9 +258,7 @@ def _scores(ink):
     # Along zero lines: ink within reach. At the pulse: on its outline.
     band = cv2.blur(ink, (1, 2 * near + 1)) - cv2.blur(ink, (1, 8 * near + 1))
     outline = cv2.blur(ink, (3, 3))
-    starts_y = np.arange(0, ink.shape[0], _BOX)
-    starts_x = np.arange(0, ink.shape[1], _BOX)
-    scores = np.zeros((len(starts_y), len(starts_x)), np.float32)
+    scores = np.zeros([side // _BOX for side in ink.shape], np.float32)
     for picture, points in (
         (band, _zero_lines_mm()),
         (outline, _points(_pulses())),
@@ -269,12 +267,33 @@ def _scores(ink):
         index = np.round(
             (points - [GRID_X_MM, GRID_Y_MM % COARSE_GRID_MM]) / _STEP_MM - 0.5
         ).astype(int)
-        kernel = np.zeros(index.max(axis=0)[::-1] + 1, np.float32)
-        kernel[index[:, 1], index[:, 0]] = 1.0
-        padded = np.pad(picture, [(0, kernel.shape[0]), (0, kernel.shape[1])])
-        matched = cv2.matchTemplate(padded, kernel, cv2.TM_CCORR)
-        scores += matched[np.ix_(starts_y, starts_x)] / len(index)
+        scores += _means_from_boxes(picture, index)
     return scores
+
+
+def _means_from_boxes(picture, index):
+    """Mean of a raster at points, as seen from each box's first step.
+
+    Args:
+        picture: (h, w), whole boxes.
+        index: (n, 2) x and y of the points in steps, 0 or more.
+
+    Returns:
+        (h / box, w / box); 0 beyond the raster.
+    """
+    ny, nx = (side // _BOX for side in picture.shape)
+    far_x, far_y = index.max(axis=0) // _BOX + 1
+    picture = np.pad(picture, [(0, far_y * _BOX), (0, far_x * _BOX)])
+    # (step y, step x, box y, box x): a point is at one step of all boxes.
+    boxes = picture.reshape(ny + far_y, _BOX, nx + far_x, _BOX)
+    boxes = np.ascontiguousarray(boxes.transpose(1, 3, 0, 2))
+    total = np.zeros((ny, nx), np.float32)
+    for x, y in index:
+        row, column = y // _BOX, x // _BOX
+        total += boxes[
+            y % _BOX, x % _BOX, row : row + ny, column : column + nx
+        ]
+    return total / len(index)
 
 
 def _zero_lines_mm():

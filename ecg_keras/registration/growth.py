@@ -77,6 +77,10 @@ class Found:
     sheet: Sheet
     places_mm: np.ndarray
     step_mm: float
+    # What `residuals` found, by scale: it is asked several times.
+    measured: dict = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def area_mm2(self):
@@ -315,6 +319,8 @@ def residuals(image, found, scale):
     Returns:
         (n, 2) mm, (n, 2) mm, (n,), of all windows near those of `found`.
     """
+    if scale in found.measured:
+        return found.measured[scale]
     sheet = found.sheet
     low, high = found.places_mm.min(axis=0), found.places_mm.max(axis=0)
     raster, x_mm, y_mm = straightened(
@@ -323,11 +329,12 @@ def residuals(image, found, scale):
     offsets = measure(raster, x_mm, y_mm, scale)
     places = offsets.places_mm.reshape(-1, 2)
     near = cKDTree(found.places_mm).query(places)[0] <= 1.5 * COARSE.step_mm
-    return (
+    found.measured[scale] = (
         places[near],
         offsets.offset_mm.reshape(-1, 2)[near],
         offsets.snr.min(axis=-1).ravel()[near],
     )
+    return found.measured[scale]
 
 
 def _look(image, sheet, seed_px, scale, known, continuous=True):
