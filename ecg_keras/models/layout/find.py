@@ -39,6 +39,8 @@ USUAL_COLUMNS_MM = (62.5, 125.0, 50.0, 83.333, 250.0)
 USUAL_ROW_MM = 250.0
 # Four columns of 2.5 s at 25 mm/s: no maker prints 1.25 or 5 s so.
 TELLING_COLUMN_MM, TELLING_OFF_MM = 62.5, 2.0
+# Traces that begin so near to the picture's edge begin there, mm.
+EDGE_OF_PICTURE_MM = 0.8
 # Traces begin so far after a pulse's falling edge at the most, mm.
 FOOT_MM = 7.5
 UNUSUAL_WIDTH = 1.0
@@ -340,6 +342,9 @@ def trace_ends(rows, pulses, page):
     """
     start = _usual([row.x_start_mm for row in rows]) + LINE_MM
     end = _usual([row.x_end_mm for row in rows]) - LINE_MM
+    first, last = page.edges_mm
+    start = first if start - first < EDGE_OF_PICTURE_MM else start
+    end = last if last - end < EDGE_OF_PICTURE_MM else end
     left = [pulse for pulse in pulses if pulse.side == "left"]
     right = [pulse for pulse in pulses if pulse.side == "right"]
     if right:
@@ -354,9 +359,7 @@ def trace_ends(rows, pulses, page):
             end -= over
         else:
             start += over
-    shown = np.flatnonzero(page.inside.any(axis=0))
-    edge = page.x_mm(shown[-1]) if len(shown) else end
-    return start, end, bool(edge - end < 4.0)
+    return start, end, bool(last - end < 4.0)
 
 
 def _usual(values):

@@ -39,12 +39,15 @@ class StraightPage:
         ink: (h, w) float32, 0 to 1: how much of the darkest print's darkness a
             pixel has beyond paper and grid.
         inside: (h, w) bool, what the picture shows.
+        edges_mm: x on the paper of the picture's left and right edge, at the
+            middle of its height.
     """
 
     origin_mm: tuple
     grey: np.ndarray
     ink: np.ndarray
     inside: np.ndarray
+    edges_mm: tuple = (-np.inf, np.inf)
 
     @property
     def is_print(self):
@@ -80,6 +83,8 @@ def straighten(image, paper_map):
     """
     height, width = image.shape[:2]
     left, top, right, bottom = _bounds_mm(paper_map, height, width)
+    edges = paper_map.to_mm(np.array([[0, height / 2], [width, height / 2]]))
+    edges_mm = tuple(edges[:, 0].tolist())
     # Finer pictures are made smaller by area first: thin lines stay whole.
     middle = [(left + right) / 2, (top + bottom) / 2]
     shrink = 1.25 * PX_PER_MM / max(paper_map.local_scale(middle)[:2])
@@ -106,7 +111,7 @@ def straighten(image, paper_map):
     inside &= (where_y > 0) & (where_y < image.shape[0])
     # Black on dark red lines is seen in the brightest channel, blue in grey.
     ink = np.max([_ink(shade, inside) for shade in shades], axis=0)
-    return StraightPage((left, top), shades[0], ink, inside)
+    return StraightPage((left, top), shades[0], ink, inside, edges_mm)
 
 
 def _ink(shade, inside):

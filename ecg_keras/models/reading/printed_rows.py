@@ -34,6 +34,9 @@ from ecg_keras.page.row_images import (
 # Leads are filled up to a multiple of so many samples: few shapes, as some
 # backends compile for each.
 SAMPLES_UNIT = 1250
+# Within so many mm of a lead's ends, what is less sure than this, mm, goes on as
+# it is farther in: separators, frames and the lead beside it are read there.
+END_MM, END_STD_MM = 0.4, 0.3
 # Where nothing tells the place of a trace, its place is that uncertain, mm.
 MOST_OFF_MM = 2.5
 
@@ -158,6 +161,7 @@ def read_segments(layout, rows):
             height_mm, std_mm = likely_path(
                 seen.between(segment.x_start_mm, segment.x_end_mm)
             )
+            height_mm = _with_sure_ends(height_mm, std_mm)
             height_mm = height_mm + (row.zero_y_mm - seen.zero_y_mm)
             signal, std = (
                 _at_500_hz(
@@ -171,6 +175,20 @@ def read_segments(layout, rows):
                 LeadReading(segment, index, signal, abs(std), height_mm)
             )
     return readings
+
+
+def _with_sure_ends(height_mm, std_mm):
+    """Heights, (n,), whose unsure ends go on as they are farther in."""
+    n_end = round(END_MM / SAMPLE_MM)
+    n_samples = len(height_mm)
+    if n_samples < 2 * n_end:
+        return height_mm
+    kept = std_mm <= END_STD_MM
+    kept[n_end:-n_end] = True
+    # From the first and last sure sample on: those between stay.
+    sure = np.flatnonzero(kept)
+    nearest = np.arange(n_samples).clip(sure[0], sure[-1])
+    return height_mm[nearest]
 
 
 def placed_in(readings, layout, paper_map, shape):
@@ -201,7 +219,9 @@ def placed_in(readings, layout, paper_map, shape):
         points = np.stack([x_mm, y_mm], axis=-1)
         zero = np.stack([x_mm, np.full_like(x_mm, row.zero_y_mm)], axis=-1)
         px = paper_map.to_px(np.stack([points, zero]))
-        inside = ((px >= 0) & (px <= [width, height])).all(axis=(0, -1))
+        inside = ((px >= -0.5) & (px <= [width + 0.5, height + 0.5])).all(
+            axis=(0, -1)
+        )
         off_mm = np.minimum(paper_map.std_mm_at(points), MOST_OFF_MM)
         slope = np.gradient(signal, x_mm)
         variance = (
