@@ -10,9 +10,11 @@ picture, PaperMap -> straightened page without its grid
 
 import dataclasses
 import functools
+import itertools
 
 import numpy as np
 
+from ecg_keras.models.layout.beats import RowBeats
 from ecg_keras.models.layout.known_layouts import ANY, KNOWN
 from ecg_keras.models.layout.relations import (
     AGREES_BELOW,
@@ -55,6 +57,9 @@ AS_LONG_MM = 8.0
 BY_CHANCE = 0.8
 # A strip misread in places is not less like its lead than this.
 LEAST_TOLD = -0.5
+# Two prints of a lead are more alike than any two leads: the most that one tells
+# for it, and so many times more than relations with other leads.
+MOST_ALIKE, OWN_PRINT = 5.0, 3.0
 # A strip may be any lead; the first few are common.
 STRIP_LEADS = {
     "II": 0.7, "V1": 0.6, "V5": 0.4, "III": -0.8, "V6": -0.8, "I": -1.6,
@@ -120,12 +125,15 @@ def candidates(rows, ends, kinds=KNOWN):
     """
     found = []
     windows = functools.cache(functools.partial(_heights, rows))
+    beats = RowBeats.of(rows, *ends[:2])
     for kind in kinds:
         for first in range(max(len(rows) - len(kind.rows) + 1, 0)):
             left_out = [*rows[:first], *rows[first + len(kind.rows) :]]
             best = max(
                 (
-                    _candidate(kind, first, windows, x_start, width, ends)
+                    _candidate(
+                        kind, first, windows, beats, x_start, width, ends
+                    )
                     for x_start, width in _columns(kind, ends)
                 ),
                 key=lambda candidate: candidate.score,
@@ -171,7 +179,7 @@ def _columns(kind, ends):
     ]
 
 
-def _candidate(kind, first, windows_of, x_start, width, ends):
+def _candidate(kind, first, windows_of, beats, x_start, width, ends):
     """A kind with its columns at one place, scored."""
     x_end = ends[1]
     windows = []
@@ -203,22 +211,14 @@ def _candidate(kind, first, windows_of, x_start, width, ends):
                         lead, piece[:, index], leads, piece[:, full]
                     )
                     if more is not None:
-                        told.append(max(more, LEAST_TOLD))
-    chosen, margin = [], np.inf
-    for told in for_strips:
-        # A lead that is like another fits in some columns, not in all.
-        score = {
-            lead: prior
-            + 2 * ((np.mean(told[lead]) if told[lead] else 0.0) - BY_CHANCE)
-            for lead, prior in STRIP_LEADS.items()
-        }
-        best, second = sorted(score.values())[-1:-3:-1]
-        margin = min(margin, best - second)
-        chosen.append(max(score, key=score.get))
-        agreement += score[chosen[-1]] - STRIP_LEADS[chosen[-1]]
-    chosen = tuple(chosen)
+                        told.append(more)
+    chosen, told, margin = _strip_leads(for_strips)
+    agreement += told
+    # Where columns begin to a mm, edges of beats would decide.
+    agreement += beats.told(kind, first, ends[0], width, x_end)
     simultaneous = _simultaneous(kind, windows)
     score = kind.prior + agreement
+    score += sum(STRIP_LEADS[lead] - STRIP_LEADS["II"] for lead in chosen)
     score -= UNUSUAL_WIDTH * _unusual(width, kind.n_columns)
     off = x_start + kind.n_columns * width - x_end
     if off > 0 and ends[2]:
@@ -289,7 +289,8 @@ def _unusual(width, n_columns):
 def _strip_evidence(lead, height, leads, heights):
     """For or against a strip being a lead, beside a column's leads.
 
-    None where these have nothing to do with it.
+    Returns:
+        (evidence, its weight); None where these have nothing to do with it.
     """
     own = [
         k
@@ -304,8 +305,62 @@ def _strip_evidence(lead, height, leads, heights):
     # Its own print tells most, and does not suffer from other leads.
     same = [1 + i for i, other in enumerate(own_leads) if other == lead]
     if same:
-        more = max(more, _told([lead, lead], whole[:, [0, same[0]]]))
-    return more
+        alike = max(
+            evidence([lead, lead], rows[[0, same[0]]], most_for=MOST_ALIKE)
+            for rows in whole
+        )
+        if alike > more:
+            return alike, OWN_PRINT
+    return max(more, LEAST_TOLD), 1.0
+
+
+def _strip_leads(for_strips):
+    """The leads that strips most likely show, each another one.
+
+    Args:
+        for_strips: for each strip {lead: [(evidence, weight)]}.
+
+    Returns:
+        (leads, score, margin): how well they fit, and by how much better than
+        with the next lead in the strip that is least sure.
+    """
+    scores = []
+    for told in for_strips:
+        # A lead that is like another fits in some columns, not in all.
+        scores.append(
+            {
+                lead: prior
+                + 2 * (_weighted_mean(told[lead]) - BY_CHANCE)
+                for lead, prior in STRIP_LEADS.items()
+            }
+        )
+    likely = [
+        sorted(score, key=score.get)[: -len(scores) - 2 : -1]
+        for score in scores
+    ]
+    best = max(
+        (
+            leads
+            for leads in itertools.product(*likely)
+            if len(set(leads)) == len(leads)
+        ),
+        key=lambda leads: sum(
+            score[lead] for score, lead in zip(scores, leads, strict=True)
+        ),
+    )
+    told, margin = 0.0, np.inf
+    for score, lead in zip(scores, best, strict=True):
+        others = [v for name, v in score.items() if name not in best]
+        margin = min(margin, score[lead] - max(others))
+        told += score[lead] - STRIP_LEADS[lead]
+    return best, told, margin
+
+
+def _weighted_mean(told):
+    if not told:
+        return 0.0
+    values, weights = zip(*told, strict=True)
+    return float(np.average(values, weights=weights))
 
 
 _LIMB = {"I", "II", "III", "aVR", "aVL", "aVF"}

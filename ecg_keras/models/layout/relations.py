@@ -92,12 +92,13 @@ def disagreement(leads, heights):
     return float(share), float(power / (power + FLAT_MM**2))
 
 
-def evidence(leads, heights, agrees_below=AGREES_BELOW):
+def evidence(leads, heights, agrees_below=AGREES_BELOW, most_for=MOST_FOR):
     """For (above 0) or against (below 0) rows being some leads.
 
     Args:
         leads, heights: as in `disagreement`.
         agrees_below: the share at which agreement ends.
+        most_for: the most that it counts for each redundancy.
     """
     if heights.shape[1] < 20:
         return 0.0
@@ -106,4 +107,4 @@ def evidence(leads, heights, agrees_below=AGREES_BELOW):
         return 0.0
     share, weight = disagreement(leads, heights)
     tells = np.log(agrees_below / max(share, 1e-3))
-    return float(free * weight * np.clip(tells, -MOST_AGAINST, MOST_FOR))
+    return float(free * weight * np.clip(tells, -MOST_AGAINST, most_for))

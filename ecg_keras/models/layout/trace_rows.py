@@ -34,6 +34,9 @@ RULE_SHARE = 0.93
 HIGH_MM = 4.0
 # Lines of letters: half of the runs are higher than this.
 LETTERS_MM = 2.6
+# Words leave gaps, and little of them lies on one line: of 200 rows of real
+# pages none shows less than 0.95 of its columns.
+WORDS_COVERAGE, WORDS_FLAT = 0.9, 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,11 +110,14 @@ def _row(page, zero_y, members):
     edges = np.unique(own[high & (own[:, 0] > first + 4), 0])
     apart = np.diff(edges) / CELLS_PER_MM
     has_pulse = ((apart > 1.5) & (apart < 12)).any()
-    is_rule = len(flat) > RULE_SHARE * (last - first + 1) and not has_pulse
+    n_shown = len(np.unique(own[:, 0]))
+    is_rule = len(flat) > RULE_SHARE * n_shown and not has_pulse
+    is_text = coverage < WORDS_COVERAGE and len(flat) < WORDS_FLAT * n_shown
     if (
         x_end - x_start < LEAST_ROW_MM
         or coverage < LEAST_COVERAGE
         or is_rule
+        or is_text
         or np.median(heights) > LETTERS_MM
     ):
         return None

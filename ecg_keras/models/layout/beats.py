@@ -1,0 +1,180 @@
+"""Where leads change along a row, told by its beats.
+
+All rows of a page show their beats at the same x. Within one lead beats look
+alike; where a row goes on with another lead, they look another way from there
+on. How much more beats differ from column to column than within columns is an
+F statistic: about 1 where a row shows one lead, far above where columns are
+leads of their own. Where beats are too few for it, how much all differ tells.
+"""
+
+import functools
+
+import numpy as np
+from scipy.signal import find_peaks
+
+# What is looked at before and after a beat's steepest place, mm.
+BEFORE_MM, AFTER_MM = 3.0, 8.0
+LEAST_APART_MM = 6.0
+# Beats have so much of the steepness that the steepest have.
+LEAST_STEEP = 0.4
+# Beats differ by no less than this, mm: of reading.
+LEAST_MM = 0.15
+# F from which on leads are others, and the most that one row tells.
+OTHER_LEADS, MOST_TOLD = 5.0, 1.5
+# The share of its beats' power by which a row's beats differ: a row of several
+# leads has 0.34 and more, one of a single lead 0.01 to 0.35, more where beats
+# themselves change. How much alike beats tell at most.
+UNLIKE, MOST_ALIKE = 0.3, 3.0
+# Units of evidence for each.
+WEIGHT = 3.0
+FLAT_MM = 0.3
+# Beats beyond one for each column that make it certain.
+SURE_FREE = 4
+PER_MM = 4
+
+
+def find_beats(heights, per_mm):
+    """Where beats are.
+
+    Args:
+        heights: (rows, n) mm, of rows that show the same seconds.
+        per_mm: samples a mm.
+
+    Returns:
+        (beats,) indices.
+    """
+    steep = np.abs(np.gradient(heights, axis=1))
+    width = max(round(2.0 * per_mm), 1)
+    box = np.ones(width) / width
+    steep = np.stack([np.convolve(row, box, "same") for row in steep])
+    # Each row counts alike, whatever its waves' height.
+    steep = steep / (np.percentile(steep, 98, axis=1, keepdims=True) + 1e-6)
+    together = np.minimum(steep, 1.0).mean(axis=0)
+    least = LEAST_STEEP * np.percentile(together, 99)
+    return find_peaks(
+        together, height=least, distance=max(round(LEAST_APART_MM * per_mm), 1)
+    )[0]
+
+
+def beat_shapes(heights, beats, per_mm):
+    """Beats of rows, each less its median.
+
+    Args:
+        heights: (rows, n) mm.
+        beats: indices of beats that lie wholly within, see `whole_beats`.
+        per_mm: samples a mm.
+
+    Returns:
+        (rows, beats, samples) mm.
+    """
+    first, last = round(-BEFORE_MM * per_mm), round(AFTER_MM * per_mm)
+    shapes = heights[:, beats[:, None] + np.arange(first, last)]
+    return shapes - np.median(shapes, axis=-1, keepdims=True)
+
+
+def whole_beats(beats, n_samples, per_mm):
+    """Those of some beats that are shown from before until after."""
+    first, last = round(-BEFORE_MM * per_mm), round(AFTER_MM * per_mm)
+    return beats[(beats + first >= 0) & (beats + last <= n_samples)]
+
+
+def f_statistic(shapes, columns):
+    """How much more beats differ between columns than within.
+
+    Args:
+        shapes: (beats, samples) mm of one row.
+        columns: (beats,) number of the column in which each is.
+
+    Returns:
+        (F, certainty): from 0 to 1, by how many beats it is known; None where
+        fewer than two columns have beats, or none has two.
+    """
+    numbers, counts = np.unique(columns, return_counts=True)
+    n_free = len(columns) - len(numbers)
+    if len(numbers) < 2 or n_free < 1:
+        return None
+    means = np.stack([shapes[columns == k].mean(axis=0) for k in numbers])
+    within = shapes - means[np.searchsorted(numbers, columns)]
+    within = np.square(within).mean(axis=1).sum() / n_free
+    between = means - np.average(means, axis=0, weights=counts)
+    between = counts @ np.square(between).mean(axis=1) / (len(numbers) - 1)
+    return float(between / (within + LEAST_MM**2)), min(n_free / SURE_FREE, 1.0)
+
+
+def unlikeness(shapes):
+    """The share of beats' power, (beats, samples) mm, by which they differ."""
+    off = np.square(shapes - shapes.mean(axis=0)).mean()
+    return float(off / (np.square(shapes).mean() + FLAT_MM**2))
+
+
+class RowBeats:
+    """The beats of a page's rows.
+
+    Attributes:
+        x_mm: (beats,) where they are.
+        shapes: (rows, beats, samples) mm.
+    """
+
+    def __init__(self, x_mm, shapes):
+        self.x_mm, self.shapes = x_mm, shapes
+
+    @functools.cache
+    def changes(self, row, columns):
+        """For or against a row being of another lead in each column.
+
+        Args:
+            row: its index.
+            columns: tuple of the number of the column in which each beat is.
+
+        Returns:
+            a number, or None where nothing tells.
+        """
+        shapes = self.shapes[row]
+        if len(shapes) < 2:
+            return None
+        unlike = np.log(max(unlikeness(shapes), 1e-3) / UNLIKE)
+        told = np.clip(unlike, -MOST_ALIKE, MOST_TOLD)
+        found = f_statistic(shapes, np.array(columns, int))
+        if found is not None:
+            f, certainty = found
+            by_f = np.log(max(f, 1e-3) / OTHER_LEADS)
+            by_f = np.clip(by_f, -MOST_TOLD, MOST_TOLD)
+            told = certainty * by_f + (1 - certainty) * told
+        return WEIGHT * float(told)
+
+    @classmethod
+    def of(cls, rows, x_start_mm, x_end_mm):
+        """Those of `row_heights.RowHeights` between two x."""
+        x_mm = np.arange(x_start_mm, max(x_end_mm, x_start_mm + 2), 1 / PER_MM)
+        heights = np.stack([row.at(x_mm) for row in rows])
+        beats = whole_beats(find_beats(heights, PER_MM), len(x_mm), PER_MM)
+        return cls(x_mm[beats], beat_shapes(heights, beats, PER_MM))
+
+    def told(self, kind, first, x_start_mm, column_mm, x_end_mm):
+        """For or against rows being of several leads where a kind says so.
+
+        Args:
+            kind: a `KnownLayout`.
+            first: which row is its first.
+            x_start_mm, column_mm: where its columns are.
+            x_end_mm: where rows end.
+
+        Returns:
+            the sum of what its rows with several leads and those with one tell,
+            each on mean.
+        """
+        # Few beats are told apart in halves only.
+        n_parts = 4 if len(self.x_mm) >= 4 + SURE_FREE else 2
+        part_mm = (x_end_mm - x_start_mm) / n_parts
+        of_one, of_several = [], []
+        for index, leads in enumerate(kind.rows):
+            width = column_mm if len(leads) > 1 else part_mm
+            column = np.floor((self.x_mm - x_start_mm) / width).astype(int)
+            told = self.changes(first + index, tuple(column.tolist()))
+            if told is None:
+                continue
+            if len(leads) > 1:
+                of_several.append(told)
+            else:
+                of_one.append(-told)
+        return sum(float(np.mean(told)) for told in (of_one, of_several) if told)
