@@ -6,6 +6,7 @@ import pytest
 from ecg_keras.ecg.leads import PAGE_ROWS
 from ecg_keras.models.reading import printed_rows
 from ecg_keras.models.reading.printed_rows import (
+    _with_sure_ends,
     likely_path,
     not_finer_than,
     read_printed_rows,
@@ -171,3 +172,15 @@ def test_a_row_is_as_wide_as_what_it_shows():
     row = Row(20.0, 10.0, (Segment("II", 5, 355, 0.0),))
     found = row_image(image, paper_map, row)
     assert found.shape == (STRIP_HEIGHT, 3840, 3)  # 356 mm, filled up
+
+
+def test_unsure_ends_of_a_lead_go_on_as_farther_in():
+    height = np.arange(100.0)
+    std = np.full(100, 0.1)
+    std[:3] = std[5] = std[-2:] = 1.0
+    found = _with_sure_ends(height, std)
+    assert (found[:3] == 3).all() and (found[-2:] == 97).all()
+    np.testing.assert_array_equal(found[3:-2], height[3:-2])
+    # Farther in than 0.4 mm it is the trace.
+    std[:20] = 1.0
+    assert _with_sure_ends(height, std)[0] == 8

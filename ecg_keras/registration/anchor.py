@@ -290,9 +290,7 @@ def _means_from_boxes(picture, index):
     total = np.zeros((ny, nx), np.float32)
     for x, y in index:
         row, column = y // _BOX, x // _BOX
-        total += boxes[
-            y % _BOX, x % _BOX, row : row + ny, column : column + nx
-        ]
+        total += boxes[y % _BOX, x % _BOX, row : row + ny, column : column + nx]
     return total / len(index)
 
 

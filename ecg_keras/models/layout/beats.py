@@ -69,6 +69,8 @@ def beat_shapes(heights, beats, per_mm):
     """
     first, last = round(-BEFORE_MM * per_mm), round(AFTER_MM * per_mm)
     shapes = heights[:, beats[:, None] + np.arange(first, last)]
+    if not len(beats):
+        return shapes
     return shapes - np.median(shapes, axis=-1, keepdims=True)
 
 
@@ -117,9 +119,10 @@ class RowBeats:
 
     def __init__(self, x_mm, shapes):
         self.x_mm, self.shapes = x_mm, shapes
+        # Many kinds of pages ask the same.
+        self.changes = functools.cache(self._changes)
 
-    @functools.cache
-    def changes(self, row, columns):
+    def _changes(self, row, columns):
         """For or against a row being of another lead in each column.
 
         Args:
@@ -177,4 +180,6 @@ class RowBeats:
                 of_several.append(told)
             else:
                 of_one.append(-told)
-        return sum(float(np.mean(told)) for told in (of_one, of_several) if told)
+        return sum(
+            float(np.mean(told)) for told in (of_one, of_several) if told
+        )

@@ -57,8 +57,8 @@ AS_LONG_MM = 8.0
 BY_CHANCE = 0.8
 # A strip misread in places is not less like its lead than this.
 LEAST_TOLD = -0.5
-# Two prints of a lead are more alike than any two leads: the most that one tells
-# for it, and so many times more than relations with other leads.
+# Two prints of a lead are more alike than any two leads: the most that one
+# tells for it, and so many times more than relations with other leads.
 MOST_ALIKE, OWN_PRINT = 5.0, 3.0
 # A strip may be any lead; the first few are common.
 STRIP_LEADS = {
@@ -329,8 +329,7 @@ def _strip_leads(for_strips):
         # A lead that is like another fits in some columns, not in all.
         scores.append(
             {
-                lead: prior
-                + 2 * (_weighted_mean(told[lead]) - BY_CHANCE)
+                lead: prior + 2 * (_weighted_mean(told[lead]) - BY_CHANCE)
                 for lead, prior in STRIP_LEADS.items()
             }
         )

@@ -39,8 +39,8 @@ class StraightPage:
         ink: (h, w) float32, 0 to 1: how much of the darkest print's darkness a
             pixel has beyond paper and grid.
         inside: (h, w) bool, what the picture shows.
-        edges_mm: x on the paper of the picture's left and right edge, at the
-            middle of its height.
+        edges_mm: x on the paper of the picture's left and right side, at their
+            middles.
     """
 
     origin_mm: tuple
@@ -83,8 +83,10 @@ def straighten(image, paper_map):
     """
     height, width = image.shape[:2]
     left, top, right, bottom = _bounds_mm(paper_map, height, width)
-    edges = paper_map.to_mm(np.array([[0, height / 2], [width, height / 2]]))
-    edges_mm = tuple(edges[:, 0].tolist())
+    # Whichever way the paper is turned: of the middles of all four sides.
+    sides = np.array([[0, 0.5], [1, 0.5], [0.5, 0], [0.5, 1]])
+    sides_mm = paper_map.to_mm(sides * [width, height])[:, 0]
+    edges_mm = float(sides_mm.min()), float(sides_mm.max())
     # Finer pictures are made smaller by area first: thin lines stay whole.
     middle = [(left + right) / 2, (top + bottom) / 2]
     shrink = 1.25 * PX_PER_MM / max(paper_map.local_scale(middle)[:2])

@@ -34,8 +34,8 @@ from ecg_keras.page.row_images import (
 # Leads are filled up to a multiple of so many samples: few shapes, as some
 # backends compile for each.
 SAMPLES_UNIT = 1250
-# Within so many mm of a lead's ends, what is less sure than this, mm, goes on as
-# it is farther in: separators, frames and the lead beside it are read there.
+# Within so many mm of a lead's ends, what is less sure than this, mm, goes on
+# as it is farther in: separators, frames and its neighbour are read there.
 END_MM, END_STD_MM = 0.4, 0.3
 # Where nothing tells the place of a trace, its place is that uncertain, mm.
 MOST_OFF_MM = 2.5

@@ -1,0 +1,95 @@
+"""Beats tell where a row goes on with another lead."""
+
+import types
+
+import numpy as np
+import pytest
+
+from ecg_keras.models.layout.beats import (
+    PER_MM,
+    RowBeats,
+    f_statistic,
+    find_beats,
+    unlikeness,
+)
+from ecg_keras.models.layout.find import _strip_leads
+
+BEATS_MM = 12.0 + 20.0 * np.arange(12)  # 75 a minute at 25 mm/s, 250 mm
+
+
+def row(amplitudes_mm, noise_mm=0.05, seed=0):
+    """A row whose beats are so high, one after the other."""
+    x = np.arange(0, 250, 1 / PER_MM)
+    height = np.random.default_rng(seed).normal(0, noise_mm, len(x))
+    for place, high in zip(BEATS_MM, amplitudes_mm, strict=True):
+        height += high * np.exp(-0.5 * ((x - place) / 0.6) ** 2)
+        height += 0.3 * high * np.exp(-0.5 * ((x - place - 5) / 1.5) ** 2)
+    return types.SimpleNamespace(at=lambda at_mm: np.interp(at_mm, x, height))
+
+
+def kind(*rows):
+    return types.SimpleNamespace(rows=rows)
+
+
+FOUR = tuple(np.repeat([8.0, -6.0, 3.0, 12.0], 3))
+
+
+def test_beats_are_found_in_all_rows_together():
+    x = np.arange(0, 250, 1 / PER_MM)
+    heights = np.stack([row(FOUR).at(x), row([4.0] * 12, seed=1).at(x)])
+    beats = find_beats(heights, PER_MM)
+    np.testing.assert_allclose(beats / PER_MM, BEATS_MM, atol=1.5)
+
+
+def test_a_row_of_four_leads_is_told_from_one_of_a_single_lead():
+    beats = RowBeats.of([row(FOUR), row([8.0] * 12, seed=1)], 0.0, 250.0)
+    one, four = kind(("II",)), kind(("I", "aVR", "V1", "V4"))
+    where = 0.0, 62.5, 250.0
+    assert beats.told(four, 0, *where) > 3 > -3 > beats.told(one, 0, *where)
+    assert beats.told(one, 1, *where) > 3 > -3 > beats.told(four, 1, *where)
+
+
+def test_few_beats_tell_by_how_unlike_they_are():
+    """Five beats, as on 250 mm at 50 mm/s."""
+    few = np.full(12, 0.0)
+    few[[0, 3, 6, 8, 11]] = 8.0
+    beats = RowBeats.of([row(few)], 0.0, 250.0)
+    assert len(beats.x_mm) == 5
+    told = beats.told(kind(("I", "aVR", "V1", "V4")), 0, 0.0, 62.5, 250.0)
+    assert told < -3
+
+
+def test_without_beats_nothing_is_told():
+    beats = RowBeats.of([row([0.0] * 12, noise_mm=0.0)], 0.0, 250.0)
+    assert beats.told(kind(("II",)), 0, 0.0, 62.5, 250.0) == 0
+
+
+def test_f_counts_what_beats_differ_by_between_columns():
+    rng = np.random.default_rng(0)
+    shapes = rng.normal(0, 1, (12, 44))
+    columns = np.repeat(np.arange(4), 3)
+    f, certainty = f_statistic(shapes, columns)
+    assert f == pytest.approx(1, abs=0.4) and certainty == 1
+    other, _ = f_statistic(shapes + 3.0 * columns[:, None], columns)
+    assert other > 10 * f
+    assert f_statistic(shapes[:4], np.arange(4)) is None
+    assert unlikeness(shapes) == pytest.approx(0.85, abs=0.1)
+
+
+def test_strips_show_different_leads():
+    told = {"II": [(2.0, 1.0)], "V1": [(1.5, 1.0)]}
+    strip = {lead: told.get(lead, [(-1.0, 1.0)]) for lead in STRIPS}
+    leads, _, margin = _strip_leads([strip, strip])
+    assert sorted(leads) == ["II", "V1"]
+    assert margin > 1
+
+
+def test_its_own_print_tells_most_of_a_strips_lead():
+    alike = {"II": [(5.0, 3.0), (-0.5, 1.0)], "V5": [(2.6, 3.0)]}
+    strip = {lead: alike.get(lead, [(-1.0, 1.0)]) for lead in STRIPS}
+    leads, _, _ = _strip_leads([strip])
+    assert leads == ("II",)
+
+
+STRIPS = ("II", "V1", "V5", "III", "V6", "I", "aVF", "V2", "V3", "V4", "aVR",
+          "aVL")  # fmt: skip
