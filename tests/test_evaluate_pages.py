@@ -10,7 +10,7 @@ from PIL import Image
 
 from ecg_keras.commands.evaluate_pages import (
     PageScore,
-    page_files,
+    labelled_pages,
     score_pages,
     tables_of,
 )
@@ -50,7 +50,7 @@ def write_page(folder, stem, layout=None):
 def test_pages_are_pictures_with_a_csv_of_their_name(tmp_path):
     write_page(tmp_path, "a")
     (tmp_path / "alone.csv").write_text("I\n0\n")
-    assert [p.name for p, _ in page_files(tmp_path)] == ["a.png"]
+    assert [p.name for p, _ in labelled_pages(tmp_path)] == ["a.png"]
 
 
 def test_a_page_is_scored_over_what_it_shows(tmp_path):

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from ecg_keras.commands.evaluate_pages import (
     MISREAD_DB,
-    page_files,
+    labelled_pages,
     score_pages,
     tables_of,
 )
@@ -89,7 +89,7 @@ def evaluate(config):
     if data_dir is None:
         raise InputError("no data: give --data-dir or ECG_KERAS_DATA")
     given = config.given()
-    if page_files(data_dir):
+    if labelled_pages(data_dir):
         return _evaluate_pages(data_dir, config, given)
     bad = {}
     on_bad = bad.__setitem__ if config.skip_bad_records else None

@@ -50,7 +50,7 @@ class PageScore:
         return self.quality != REFUSED and self.ratio < 10 ** (MISREAD_DB / 10)
 
 
-def page_files(folder):
+def labelled_pages(folder):
     """[(picture, csv)] of a folder of pages, by name."""
     found = []
     for table in sorted(Path(folder).glob("*.csv")):
@@ -76,7 +76,7 @@ def score_pages(folder, reader, cap):
     Raises:
         InputError: there is no page with a csv, or a csv is no table of leads.
     """
-    files = page_files(folder)
+    files = labelled_pages(folder)
     if not files:
         raise InputError(
             f"{folder}: expected pictures with a csv of the same name beside "

@@ -15,7 +15,12 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from ecg_keras.commands.page_flags import output_folder, page_files
+from ecg_keras.commands.page_flags import (
+    known_scale,
+    output_folder,
+    page_files,
+    said,
+)
 from ecg_keras.documents.pages import find_pages
 from ecg_keras.documents.sources import find_files
 from ecg_keras.ecg.digitized import DOUBTFUL, GOOD
@@ -40,9 +45,7 @@ class InspectConfig:
 
     images: tuple[str, ...] = page_files()
     output_dir: str | None = output_folder()
-    px_per_mm: float | None = setting(
-        None, "px of the picture for each mm of the paper, where it is known"
-    )
+    px_per_mm: float | None = known_scale()
     map: bool = setting(
         False, "also write `paper_map`: nodes in mm with their px"
     )
@@ -63,10 +66,7 @@ def inspect(config):
     """
     if not config.output_dir:
         raise UsageError("--output-dir is missing: the folder for the files")
-    if config.px_per_mm is not None and not config.px_per_mm > 0:
-        raise UsageError(
-            f"expected --px-per-mm above 0. Received: {config.px_per_mm}"
-        )
+    px_per_mm = said(px_per_mm=config.px_per_mm).px_per_mm
     output_dir = Path(config.output_dir)
     files, _ = find_files(config.images, leave_out=output_dir)
     found, problems = {}, []
@@ -76,7 +76,7 @@ def inspect(config):
         except InputError as error:
             problems.append(f"left out: {error}")
             continue
-        registration = register(image, px_per_mm=config.px_per_mm)
+        registration = register(image, px_per_mm=px_per_mm)
         damage = page.damage()
         if damage:
             quality = registration.quality

@@ -28,6 +28,13 @@ def output_folder():
     return setting(None, "folder for the files")
 
 
+def known_scale():
+    """The field `px_per_mm`."""
+    return setting(
+        None, "px of the pictures for each mm of the paper (default: found)"
+    )
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GivenFlags:
     """What a user may say of all pages; the reader finds the rest."""
@@ -41,9 +48,7 @@ class GivenFlags:
     gain: float | None = setting(
         None, "gain of all pages in mm/mV (default: by the pulses)"
     )
-    px_per_mm: float | None = setting(
-        None, "px of the pictures for each mm of the paper (default: found)"
-    )
+    px_per_mm: float | None = known_scale()
 
     def given(self):
         """What the flags say.
@@ -63,7 +68,16 @@ class GivenFlags:
                         f"{PAGE_READER}. Received: --model "
                         f"{' '.join(self.model)}"
                     )
-        try:
-            return Given(self.layout, self.speed, self.gain, self.px_per_mm)
-        except InputError as error:
-            raise UsageError(str(error)) from None
+        return said(self.layout, self.speed, self.gain, self.px_per_mm)
+
+
+def said(*args, **kwargs):
+    """A `given.Given`, of flags.
+
+    Raises:
+        UsageError: a value is no good.
+    """
+    try:
+        return Given(*args, **kwargs)
+    except InputError as error:
+        raise UsageError(str(error)) from None
