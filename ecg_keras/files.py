@@ -4,10 +4,22 @@ import contextlib
 import json
 import os
 import shutil
+import struct
+import tokenize
 import uuid
+import zipfile
+import zlib
 from pathlib import Path
 
 from ecg_keras.errors import InputError
+
+# What Pillow, NumPy, zipfile and json raise for damaged files, each in its own
+# way, and most of it in none that they tell of (benchmarks/fuzz.py).
+DAMAGED = (
+    OSError, ValueError, KeyError, IndexError, TypeError, AttributeError,
+    EOFError, OverflowError, RuntimeError, SyntaxError, struct.error,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 @contextlib.contextmanager

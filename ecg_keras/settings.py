@@ -161,8 +161,13 @@ def read_settings(config_class, path):
         values = json.loads(path.read_text())
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; expected a config") from None
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise InputError(
+            f"{path}: expected settings by name. Received: "
+            f"{type(values).__name__}"
+        )
     fields = dataclasses.fields(config_class)
     for field in fields:
         old_name = field.metadata.get("old_name")

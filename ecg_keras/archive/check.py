@@ -13,7 +13,6 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import pyarrow
 
 from ecg_keras.archive.rows import FAILURES
 from ecg_keras.archive.shards import (
@@ -28,6 +27,7 @@ from ecg_keras.ecg.leads import LEADS, RATE_HZ
 from ecg_keras.ecg.plotting import plot_signals
 from ecg_keras.ecg.signal_files import STD_PREFIX
 from ecg_keras.errors import InputError, UsageError
+from ecg_keras.files import DAMAGED
 from ecg_keras.settings import positional, setting
 
 PICTURES_FOLDER = "worst"
@@ -123,20 +123,14 @@ def contents_of(folder, n_worst=0):
     reasons, damaged, worst = collections.Counter(), [], []
     for name in names:
         try:
-            rows = read_table(folder, READINGS_FOLDER, name, [*_TOLD, *_STDS])
-            failed = read_table(
-                folder, FAILURES_FOLDER, name, [*_KEYS, "quality", "reason"]
-            )
-        except (OSError, pyarrow.ArrowException) as error:
+            told, doubts, failures = _rows_of(folder, name)
+        except DAMAGED as error:
             damaged.append(f"{name}: {error}")
             continue
-        told = rows.select(_TOLD).to_pylist()
-        doubts = _doubts(rows)
         for row, doubt in zip(told, doubts, strict=True):
             layouts[row["layout"] or "unknown"] += 1
             reasons.update(row["reasons"])
             worst.append((row["quality"] == GOOD, -doubt, row, name))
-        failures = (failed or FAILURES.empty_table()).to_pylist()
         reasons.update(row["reason"] for row in failures)
         for row in (*told, *failures):
             seen[row["path"], row["page"]] += 1
@@ -162,6 +156,16 @@ def contents_of(folder, n_worst=0):
             for _, _, told, name in worst
         ),
     )
+
+
+def _rows_of(folder, name):
+    """What a shard tells of its readings, their doubts, and its failures."""
+    rows = read_table(folder, READINGS_FOLDER, name, [*_TOLD, *_STDS])
+    failed = read_table(
+        folder, FAILURES_FOLDER, name, [*_KEYS, "quality", "reason"]
+    )
+    failures = (failed or FAILURES.empty_table()).to_pylist()
+    return rows.select(_TOLD).to_pylist(), _doubts(rows), failures
 
 
 def _doubts(rows):

@@ -13,6 +13,7 @@ and what is in no shard is missing.
 """
 
 import collections
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -40,6 +41,8 @@ from ecg_keras.archive.rows import (
     reading_row,
 )
 from ecg_keras.documents.failures import printable
+from ecg_keras.errors import InputError
+from ecg_keras.files import DAMAGED
 
 MANIFEST_FILE = "archive.json"
 READINGS_FOLDER, FAILURES_FOLDER = "readings", "failures"
@@ -150,11 +153,16 @@ def shard_path(folder, table, name):
 
 
 def read_shard(folder, name):
-    """`Shard` of a name."""
-    with _opened(shard_path(folder, READINGS_FOLDER, name)) as file:
+    """`Shard` of a name.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    path = shard_path(folder, READINGS_FOLDER, name)
+    with _opened(path) as file:
         schema = pyarrow.parquet.read_schema(file)
-    footer = json.loads(schema.metadata[FOOTER_KEY])
-    return Shard(name, footer["files"], footer["counts"])
+        footer = json.loads(schema.metadata[FOOTER_KEY])
+        return Shard(name, footer["files"], footer["counts"])
 
 
 def read_shards(folder, names):
@@ -164,18 +172,33 @@ def read_shards(folder, names):
 
 
 def read_table(folder, table, name, columns=None):
-    """pyarrow.Table of a shard, or None where there is none."""
+    """pyarrow.Table of a shard, or None where there is none.
+
+    Raises:
+        InputError: it is damaged.
+    """
     path = shard_path(folder, table, name)
     if not FileSystems.exists(path):
         return None
     with _opened(path) as file:
-        return pyarrow.parquet.read_table(file, columns=columns)
+        return pyarrow.parquet.read_table(
+            file, columns=columns, page_checksum_verification=True
+        )
 
 
+@contextlib.contextmanager
 def _opened(path):
-    return FileSystems.open(
+    """A shard's file; what it holds is read within."""
+    with FileSystems.open(
         path, compression_type=CompressionTypes.UNCOMPRESSED
-    )
+    ) as file:
+        try:
+            yield file
+        except (*DAMAGED, MemoryError) as error:
+            raise InputError(
+                f"{path} is damaged: {error}",
+                "delete it, and run the archive again",
+            ) from None
 
 
 class WriteShards(beam.DoFn):
@@ -269,7 +292,10 @@ def write_shard(folder, name, pages, rate_hz):
 def _write(folder, path, rows, schema):
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(
-        pyarrow.Table.from_pylist(rows, schema), buffer, compression="zstd"
+        pyarrow.Table.from_pylist(rows, schema),
+        buffer,
+        compression="zstd",
+        write_page_checksum=True,
     )
     write_whole(folder, path, buffer.getvalue())
 

@@ -36,7 +36,7 @@ from ecg_keras.documents.failures import (
 )
 from ecg_keras.documents.pages import find_pages, shown_part
 from ecg_keras.documents.sources import find_files
-from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED
+from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, QUALITIES, REFUSED
 from ecg_keras.ecg.leads import RATE_HZ
 from ecg_keras.ecg.plotting import plot_signals
 from ecg_keras.ecg.signal_files import (
@@ -46,7 +46,7 @@ from ecg_keras.ecg.signal_files import (
     write_signals,
 )
 from ecg_keras.errors import InputError, UsageError, is_disk_full
-from ecg_keras.files import check_output_dir, replacing, write_json
+from ecg_keras.files import DAMAGED, check_output_dir, replacing, write_json
 from ecg_keras.packaged import DEFAULT_MODEL
 from ecg_keras.settings import setting
 from ecg_keras.user_cache import keep_compiled_programs
@@ -270,25 +270,30 @@ class _Reader:
         try:
             summary = json.loads(summary_file.read_text())
             file, settings = summary["file"], summary["settings"]
-        except (ValueError, KeyError, TypeError):
+            origin = file["sha256"], file["page"], file["path"]
+            ended = summary["complete"], summary["quality"], summary["reasons"]
+        except DAMAGED:
             raise InputError(
                 f"{summary_file} exists already and is not of this version",
                 NOT_OVERWRITTEN,
             ) from None
-        if file["sha256"] != page.sha256() or file["page"] != page.index + 1:
+        sha256, number, path = origin
+        if sha256 != page.sha256() or number != page.index + 1:
             raise InputError(
-                f"{summary_file} exists already, of {file['path']}, page "
-                f"{file['page']}",
+                f"{summary_file} exists already, of {path}, page {number}",
                 NOT_OVERWRITTEN,
             )
-        if settings != self._settings() and summary["quality"] != REFUSED:
+        complete, quality, reasons = ended
+        if settings != self._settings() and quality != REFUSED:
             raise InputError(
                 f"{summary_file} exists already, written with {settings}",
                 NOT_OVERWRITTEN,
             )
-        if not summary["complete"] or settings != self._settings():
+        if complete is not True or settings != self._settings():
             return None
-        return _result_of(page, summary["quality"], summary["reasons"])
+        if quality not in QUALITIES or not isinstance(reasons, list):
+            raise InputError(f"{summary_file} is damaged", NOT_OVERWRITTEN)
+        return _result_of(page, quality, map(str, reasons))
 
     def _settings(self):
         """The settings on which a page's files depend, as JSON has them."""

@@ -26,7 +26,7 @@ from ecg_keras.ecg.records import (
 )
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.errors import InputError
-from ecg_keras.files import write_csv
+from ecg_keras.files import DAMAGED, write_csv
 from ecg_keras.packaged import DEFAULT_MODEL, PAGE_READER
 from ecg_keras.settings import setting
 from ecg_keras.user_cache import keep_compiled_programs
@@ -169,7 +169,10 @@ def _chosen(records, config):
             "--split validation needs --model with a run's folder, which "
             f"knows its split. Received: --model {' '.join(config.model)}"
         )
-    ids = set(json.loads(path.read_text())["validation"])
+    try:
+        ids = set(json.loads(path.read_text())["validation"])
+    except DAMAGED as error:
+        raise InputError(f"{path} is damaged: {error}") from None
     chosen = [record for record in records if record.id in ids]
     if not chosen:
         raise InputError(f"none of the records of {path} is in the data")

@@ -13,9 +13,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from ecg_keras.ecg.digitized import QUALITIES, REFUSED
-from ecg_keras.ecg.leads import LEADS, RATE_HZ
+from ecg_keras.ecg.leads import RATE_HZ
 from ecg_keras.ecg.metrics import record_ratio, score_db
+from ecg_keras.ecg.records import read_table
 from ecg_keras.errors import InputError
+from ecg_keras.files import DAMAGED
 from ecg_keras.page.images import read_image
 from ecg_keras.page.jpeg_damage import damage
 
@@ -84,7 +86,7 @@ def score_pages(folder, reader, cap):
         )
     scores = []
     for picture, table in tqdm(files, "scoring"):
-        label_mv = _label(table)
+        label_mv = read_table(table)
         digitized = reader.read(read_image(picture)).digitized
         digitized = digitized.doubted(damage(picture.read_bytes()))
         found_mv = np.zeros(label_mv.shape)
@@ -143,26 +145,15 @@ def tables_of(scores):
     return pages, pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _label(path):
-    """(12, n) mV of a csv, NaN where it is blank."""
-    try:
-        table = pd.read_csv(path)
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path} is no csv: {error}") from None
-    missing = [lead for lead in LEADS if lead not in table.columns]
-    if missing:
-        raise InputError(
-            f"{path}: expected the columns {', '.join(LEADS)}. Missing: "
-            f"{', '.join(missing)}"
-        )
-    return table[list(LEADS)].to_numpy(np.float64).T
-
-
 def _layout(picture):
     """The layout that a page's json says, or None."""
     path = picture.with_suffix(".json")
     if not path.exists():
         return None
-    values = json.loads(path.read_text())
-    layout = values.get("layout")
-    return layout.get("name") if isinstance(layout, dict) else layout
+    try:
+        values = json.loads(path.read_text())
+        layout = values.get("layout")
+        layout = layout.get("name") if isinstance(layout, dict) else layout
+    except DAMAGED as error:
+        raise InputError(f"{path} is damaged: {error}") from None
+    return None if layout is None else str(layout)

@@ -16,7 +16,7 @@ from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED
 from ecg_keras.ecg.leads import LEADS
 from ecg_keras.ecg.svg_chart import svg_chart
 from ecg_keras.errors import InputError
-from ecg_keras.files import replacing
+from ecg_keras.files import DAMAGED, replacing
 from ecg_keras.version import __version__
 
 REPORT_FILE = "report.html"
@@ -57,7 +57,9 @@ def write_report(output_dir, results, whole_page=False):
     )
     path = output_dir / REPORT_FILE
     with replacing(path) as partial:
-        with open(partial, "w", encoding="utf-8") as file:
+        with open(
+            partial, "w", encoding="utf-8", errors="xmlcharrefreplace"
+        ) as file:
             file.write(
                 '<!doctype html><html lang="en"><head><meta charset="utf-8">'
                 f"<title>{len(results)} pages</title><style>{_STYLE}</style>"
@@ -72,6 +74,22 @@ def write_report(output_dir, results, whole_page=False):
 
 
 def _section(output_dir, result, whole_page):
+    word = WORDS[result.quality]
+    lines = [f"<h2>{word}: {html.escape(result.page.label)}</h2>"]
+    lines += [f"<p>{html.escape(reason)}</p>" for reason in result.reasons]
+    if result.advice:
+        lines.append(f"<p>What to do: {html.escape(result.advice)}</p>")
+    try:
+        lines += _what_was_read(output_dir, result, whole_page)
+    except DAMAGED as error:
+        # Files of an earlier run: this one writes none that it cannot read.
+        said = f"its files in {output_dir} are damaged, read it again: {error}"
+        lines.append(f"<p>{html.escape(said)}</p>")
+    return f'<section class="{word}">{"".join(lines)}</section>\n'
+
+
+def _what_was_read(output_dir, result, whole_page):
+    """HTML of a page's facts and pictures, by the files written for it."""
     summary_file = output_dir / f"{result.page.stem}.json"
     summary = {}
     if result.quality is not None and summary_file.is_file():
@@ -87,18 +105,13 @@ def _section(output_dir, result, whole_page):
             if summary[name]:
                 facts.append(f"{summary[name]:g} {unit}")
         facts.append(f"from: {summary['source']}, by {summary['model']}")
-    word = WORDS[result.quality]
-    lines = [f"<h2>{word}: {html.escape(result.page.label)}</h2>"]
-    lines += [f"<p>{html.escape(reason)}</p>" for reason in result.reasons]
-    if result.advice:
-        lines.append(f"<p>What to do: {html.escape(result.advice)}</p>")
-    lines.append(f'<p class="facts">{html.escape(", ".join(facts))}</p>')
+    lines = [f'<p class="facts">{html.escape(", ".join(facts))}</p>']
     lines.append('<div class="pictures">')
     lines.append(_thumbnail(result.page, summary.get("traces_box"), whole_page))
     if result.is_read:
         lines.append(_chart(output_dir, result.page.stem, summary))
     lines.append("</div>")
-    return f'<section class="{word}">{"".join(lines)}</section>\n'
+    return lines
 
 
 def _thumbnail(page, traces_box, whole_page):

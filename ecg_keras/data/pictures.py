@@ -9,6 +9,7 @@ import numpy as np
 from ecg_keras.drawing.any_page import trace_mm
 from ecg_keras.ecg.records import PageRecord, read_signals, read_table
 from ecg_keras.errors import InputError
+from ecg_keras.files import DAMAGED
 from ecg_keras.page.images import read_image, resize
 from ecg_keras.page.layouts import COMPETITION, Layout
 from ecg_keras.page.page_map import PageMap
@@ -148,25 +149,31 @@ def _read_record(record, index):
     signals_mv, printed = read_signals(record)
     path = next(iter(record.image_paths.values())).with_suffix(".json")
     layout = COMPETITION
-    if path.exists():
-        described = json.loads(path.read_text()).get("layout")
-        layout = Layout.from_dict(described) if described else COMPETITION
     shown = np.where(printed > 0, signals_mv, np.nan)
-    return found, known_page(layout.printed(), shown)
+    try:
+        if path.exists():
+            described = json.loads(path.read_text()).get("layout")
+            layout = Layout.from_dict(described) if described else COMPETITION
+        return found, known_page(layout.printed(), shown)
+    except DAMAGED as error:
+        raise InputError(
+            f"{path} does not say what a page shows: {error}"
+        ) from None
 
 
 def _read_any_page(record, index):
     """Picture and `KnownPage` of a page of any maker."""
+    signals_mv = read_table(record.signals_path)
     try:
         values = json.loads(record.truth_path.read_text())
         layout = PrintedLayout.from_dict(values["layout"])
         paper_map = PaperMap.from_dict(values["paper_map"])
-    except (ValueError, KeyError, TypeError) as error:
+        page = known_page(layout, signals_mv)
+    except DAMAGED as error:
         raise InputError(
             f"{record.truth_path} does not say where a page lies and what it "
             f"shows: {error}"
         ) from None
-    page = known_page(layout, read_table(record.signals_path))
     return [Picture(str(record.image_path), paper_map, False, index)], page
 
 
@@ -227,7 +234,7 @@ def _read_map(image_path, image_type):
             "on the page is known (`python -m ecg_keras render --maps`), and "
             f"from type {AS_RENDERED}"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except DAMAGED as error:
         raise InputError(f"{path} is no map of a page: {error}") from None
 
 

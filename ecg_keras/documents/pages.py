@@ -196,7 +196,20 @@ def _page_count(path):
     try:
         with Image.open(path) as image:
             # Other formats have frames of a film, or small previews.
-            return image.n_frames if image.format == "TIFF" else 1
+            return _count_tiff(image) if image.format == "TIFF" else 1
     except NOT_DECODED:
         # `read_image` says in words what is wrong with it.
         return 1
+
+
+def _count_tiff(image):
+    """Pages of a TIFF, the first that is damaged among them as the last."""
+    count = 1
+    while True:
+        try:
+            image.seek(count)
+        except EOFError:
+            return count
+        except NOT_DECODED:
+            return count + 1
+        count += 1

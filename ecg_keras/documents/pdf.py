@@ -56,6 +56,29 @@ def opened(path):
         document.close()
 
 
+@contextlib.contextmanager
+def opened_page(path, index):
+    """A page of a PDF file.
+
+    Args:
+        path: the file.
+        index: number of the page, from 0.
+
+    Yields:
+        pypdfium2.PdfPage.
+
+    Raises:
+        InputError: see `opened`, or the page is damaged.
+    """
+    with opened(path) as document:
+        try:
+            yield document[index]
+        except pypdfium2.PdfiumError as error:
+            raise InputError(
+                f"{path}, page {index + 1}, is damaged: {error}"
+            ) from None
+
+
 def page_count(path):
     """Number of pages of a PDF file.
 
@@ -81,19 +104,11 @@ def read_page(path, index, grid_mm_pt=None):
         (H, W, 3) uint8 RGB, as the page is meant to be seen.
 
     Raises:
-        InputError: see `opened`, or the page is damaged.
+        InputError: see `opened_page`.
     """
-    with opened(path) as document:
-        try:
-            page = document[index]
-            scan = _scan(page)
-            return (
-                _drawn(page, _scale(page, grid_mm_pt)) if scan is None else scan
-            )
-        except pypdfium2.PdfiumError as error:
-            raise InputError(
-                f"{path}, page {index + 1}, is damaged: {error}"
-            ) from None
+    with opened_page(path, index) as page:
+        scan = _scan(page)
+        return _drawn(page, _scale(page, grid_mm_pt)) if scan is None else scan
 
 
 def damage(path, index):
@@ -105,9 +120,8 @@ def damage(path, index):
     Returns:
         tuple of str.
     """
-    with opened(path) as document:
-        kinds = [pdfium_c.FPDF_PAGEOBJ_IMAGE]
-        for picture in document[index].get_objects(kinds):
+    with opened_page(path, index) as page:
+        for picture in page.get_objects([pdfium_c.FPDF_PAGEOBJ_IMAGE]):
             said = _warning_of(picture)
             if said:
                 return (jpeg_damage.reason(said),)

@@ -10,11 +10,13 @@ import dataclasses
 import numpy as np
 import pypdfium2.raw as pdfium_c
 
-from ecg_keras.documents.pdf import opened
+from ecg_keras.documents.pdf import opened_page
 
 POINTS_PER_MM = 72 / 25.4
 # A page of more objects is a drawing of another kind: its paths are not read.
 MAX_OBJECTS = 300_000
+# No page is larger (ISO 32000: 14,400 points).
+MAX_PT = 1e5
 # Ends of paths that lie this close are one point.
 _SAME_POINT_PT = 0.03
 
@@ -75,10 +77,9 @@ def read_contents(path, index):
         `Contents`.
 
     Raises:
-        InputError: see `pdf.opened`.
+        InputError: see `pdf.opened_page`.
     """
-    with opened(path) as document:
-        page = document[index]
+    with opened_page(path, index) as page:
         to_seen, size_pt = _seen(page)
         paths = list(_paths(page, to_seen))
         letters, text = _letters(page, to_seen)
@@ -156,8 +157,11 @@ def _stretches(things, outer, to_seen):
                 continue
             matrix = _matrix(thing) @ outer
             for points in _points(thing):
-                xy = np.c_[points, np.ones(len(points))] @ matrix
-                yield to_seen(xy[:, :2]), style
+                with np.errstate(invalid="ignore", over="ignore"):
+                    xy = np.c_[points, np.ones(len(points))] @ matrix
+                # Damaged numbers may be infinite.
+                if (np.abs(xy) < MAX_PT).all():
+                    yield to_seen(xy[:, :2]), style
 
 
 def _matrix(thing):

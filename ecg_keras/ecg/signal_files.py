@@ -2,7 +2,6 @@
 
 import json
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from ecg_keras.ecg.dicom import write_dicom
 from ecg_keras.ecg.leads import LEADS, N_LEADS, N_SAMPLES, RATE_HZ
 from ecg_keras.ecg.resampling import resample
 from ecg_keras.errors import InputError
-from ecg_keras.files import replacing, write_csv
+from ecg_keras.files import DAMAGED, replacing, write_csv
 
 FORMATS = ("csv", "parquet", "wfdb", "dicom")
 TIME_COLUMN = "time_s"
@@ -36,11 +35,12 @@ def read_signals_file(path):
         InputError: names the file, the value and what was expected.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            arrays = dict(arrays)
+        with open(path, "rb") as file, np.load(file) as archive:
+            # A member that is no array comes as bytes.
+            arrays = {name: np.asarray(archive[name]) for name in archive}
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
-    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
+    except (*DAMAGED, MemoryError) as error:
         raise InputError(f"{path} is no npz file: {error}") from None
     units = [name for name in ("signals_mv", "signals_uv") if name in arrays]
     if not units or not {"ids", "leads"} <= set(arrays):
@@ -48,11 +48,14 @@ def read_signals_file(path):
             f"{path}: expected arrays ids, leads, and signals_uv or "
             f"signals_mv. Received: {sorted(arrays)}"
         )
-    ids = [str(name) for name in arrays["ids"]]
-    leads = [str(name) for name in arrays["leads"]]
+    try:
+        ids = [str(name) for name in arrays["ids"]]
+        leads = [str(name) for name in arrays["leads"]]
+        signals_mv = arrays[units[0]].astype(np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path} holds no signals: {error}") from None
     if sorted(leads) != sorted(LEADS):
         raise InputError(f"{path}: expected leads {LEADS}. Received: {leads}")
-    signals_mv = arrays[units[0]].astype(np.float32)
     if units[0] == "signals_uv":
         signals_mv /= 1000
     expected = (len(ids), N_LEADS, N_SAMPLES)

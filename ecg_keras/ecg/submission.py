@@ -9,6 +9,7 @@ from ecg_keras.ecg.leads import LEADS
 from ecg_keras.ecg.records import check_unique, read_csv, whole_numbers
 from ecg_keras.ecg.resampling import lead_rows
 from ecg_keras.errors import InputError
+from ecg_keras.files import DAMAGED
 
 SAMPLE_NAMES = ("sample_submission.parquet", "sample_submission.csv")
 VALUE_FORMAT = "%.6f"
@@ -25,7 +26,7 @@ def read_test_table(data_dir):
     """
     path = Path(data_dir) / "test.csv"
     table = read_csv(path, ("id", "lead", "fs", "number_of_rows"))
-    unknown = sorted(set(table["lead"].astype(str)) - set(LEADS))
+    unknown = sorted(set(map(str, table["lead"])) - set(LEADS))
     if unknown:
         raise InputError(
             f"{path}: expected leads from {list(LEADS)}. Received: {unknown}"
@@ -65,7 +66,12 @@ def sample_ids(data_dir):
     for name in SAMPLE_NAMES:
         path = Path(data_dir) / name
         if path.is_file() and path.suffix == ".parquet":
-            return pd.read_parquet(path, columns=["id"])["id"]
+            try:
+                return pd.read_parquet(path, columns=["id"])["id"]
+            except DAMAGED as error:
+                raise InputError(
+                    f"{path} is no Parquet file with a column id: {error}"
+                ) from None
         if path.is_file():
             return read_csv(path, ("id",))["id"]
     return None

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from ecg_keras.errors import InputError
-from ecg_keras.files import replacing
+from ecg_keras.files import DAMAGED, replacing
 
 # The best model of a training run, in its folder.
 RUN_FILE = "best_model.keras"
@@ -161,10 +161,7 @@ def _read_config(file):
         # Losses and metrics, which are not loaded.
         config.pop("compile_config", None)
         return config, str(metadata["keras_version"])
-    except (
-        OSError, ValueError, KeyError, TypeError, AttributeError,
-        zipfile.BadZipFile,
-    ) as error:  # fmt: skip
+    except DAMAGED as error:
         raise InputError(
             f"{file} is no model that can be read: {error}"
         ) from error

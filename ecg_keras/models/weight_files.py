@@ -15,15 +15,13 @@ A network's file is named by what it holds: tracers that share one share a file.
 
 import hashlib
 import json
-import zipfile
-import zlib
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from ecg_keras.errors import InputError
-from ecg_keras.files import replacing, write_json
+from ecg_keras.files import DAMAGED, replacing, write_json
 from ecg_keras.models.photo_tracer import build_photo_tracer
 from ecg_keras.models.reading.row_network import build_row_network
 from ecg_keras.models.registration.frame_network import build_frame_network
@@ -136,10 +134,7 @@ def _read_network(file, name):
             }
     except InputError:
         raise
-    except (
-        OSError, ValueError, KeyError, TypeError, EOFError,
-        zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
+    except (*DAMAGED, MemoryError) as error:
         raise InputError(
             f"{file} holds no weights that can be read: {error}"
         ) from error
@@ -151,10 +146,9 @@ def _read_network(file, name):
 
 def _read_array(file, archive, key, expected):
     try:
-        array = archive[key]
-    except (
-        OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
+        # A member that is no array comes as bytes.
+        array = np.asarray(archive[key])
+    except (*DAMAGED, MemoryError) as error:
         raise InputError(
             f"{file}: the array {key} cannot be read: {error}"
         ) from error

@@ -6,8 +6,6 @@ the competition's are, it only checks: OpenCV decodes them in half of the time.
 
 import contextlib
 import io
-import struct
-import zlib
 from pathlib import Path
 
 import cv2
@@ -15,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ecg_keras.errors import InputError
+from ecg_keras.files import DAMAGED
 
 # No trace can be followed on a smaller page; such a file is a mistake.
 MIN_SIDE_PX = 16
@@ -22,15 +21,9 @@ MIN_SIDE_PX = 16
 # How the files of phones begin (ISO/IEC 23008-12, "brands").
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1"}
 
-# What Pillow's decoders raise for damaged files, each in its own way.
-_DAMAGED = (
-    OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
-)  # fmt: skip
-
-
 # All that Pillow raises for a file that it cannot decode.
 NOT_DECODED = (
-    *_DAMAGED,
+    *DAMAGED,
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
@@ -90,7 +83,7 @@ def opened(path):
         ) from None
     except Image.UnidentifiedImageError:
         raise InputError(f"{path} is no image that can be read") from None
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise InputError(f"{path} is damaged or cut off: {error}") from None
 
 
