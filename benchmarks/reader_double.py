@@ -33,3 +33,19 @@ class SlowDouble(ReaderDouble):
     def read(self, images):
         time.sleep(0.05)
         return super().read(images)
+
+
+class SlowPredictor:
+    """Stands for a `Predictor`; takes 50 ms an image."""
+
+    def read(self, images):
+        answers = SlowDouble().read_each(images)
+        return _Signals(np.stack([answer.signals_mv for answer in answers]))
+
+
+class _Signals:
+    def __init__(self, signals_mv):
+        self.signals_mv = np.nan_to_num(signals_mv)
+
+    def refusals(self, images):
+        return {}

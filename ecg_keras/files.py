@@ -11,7 +11,11 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import filelock
+
 from ecg_keras.errors import InputError
+
+LOCK_FILE = ".ecg_keras.lock"
 
 # What Pillow, NumPy, zipfile and json raise for damaged files, each in its own
 # way, and most of it in none that they tell of (benchmarks/fuzz.py).
@@ -54,6 +58,26 @@ def replacing(path):
             shutil.rmtree(partial, ignore_errors=True)
         else:
             partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone_in(folder):
+    """Be the one process that works in a folder; a kill gives it free.
+
+    Raises:
+        InputError: another process does.
+    """
+    lock = filelock.FileLock(Path(folder) / LOCK_FILE, timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise InputError(
+            f"another process is working in {folder}: wait for it, or end it"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_json(values, path, indent=2):
@@ -103,6 +127,7 @@ def check_output_dir(output_dir, *, names=None, advice="a new folder"):
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--output-dir {folder} is a file; expected a folder")
     found = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+    found = [name for name in found if name != LOCK_FILE]
     if names is not None:
         found = [name for name in found if name in names]
         if found:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from ecg_keras.errors import InputError, is_disk_full, is_out_of_memory
-from ecg_keras.files import check_output_dir, replacing, write_csv
+from ecg_keras.files import alone_in, check_output_dir, replacing, write_csv
 from ecg_keras.settings import (
     load_json,
     parse_flags,
@@ -141,6 +141,15 @@ def test_an_output_folder_is_new_or_lacks_what_will_be_written(tmp_path):
         check_output_dir(tmp_path / "used" / "a.csv")
     with pytest.raises(InputError, match="--output-dir is missing"):
         check_output_dir(None)
+
+
+def test_one_process_works_in_a_folder_and_its_lock_is_nothing(tmp_path):
+    with alone_in(tmp_path):
+        with pytest.raises(InputError, match="another process is working"):
+            with alone_in(tmp_path):
+                pass
+    with alone_in(tmp_path):
+        check_output_dir(tmp_path)
 
 
 def test_full_memory_and_full_disks_are_recognised():

@@ -263,3 +263,20 @@ def test_an_image_whose_file_is_damaged_is_read_and_reported(model, folder):
     assert said.startswith("doubtful: its file is damaged: Corrupt JPEG")
     rows = pd.read_csv(folder / "submission.csv")
     assert rows[rows["id"].str.startswith(f"{name}_")]["value"].any()
+
+
+def test_a_second_submit_to_the_same_file_is_told_and_harms_nothing(
+    model, folder, monkeypatch
+):
+    write, said = submitting._write_part, []
+
+    def meanwhile(*args):
+        monkeypatch.setattr(submitting, "_write_part", write)
+        with pytest.raises(InputError, match="another process is working"):
+            submit(_config(model, folder))
+        said.append(True)
+        write(*args)
+
+    monkeypatch.setattr(submitting, "_write_part", meanwhile)
+    assert submit(_config(model, folder)) == {} and said
+    assert not (folder / "submission.csv.parts").exists()

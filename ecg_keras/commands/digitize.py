@@ -46,14 +46,19 @@ from ecg_keras.ecg.signal_files import (
     write_signals,
 )
 from ecg_keras.errors import InputError, UsageError, is_disk_full
-from ecg_keras.files import DAMAGED, check_output_dir, replacing, write_json
+from ecg_keras.files import (
+    DAMAGED,
+    LOCK_FILE,
+    check_output_dir,
+    replacing,
+    write_json,
+)
 from ecg_keras.packaged import DEFAULT_MODEL
 from ecg_keras.settings import setting
 from ecg_keras.user_cache import keep_compiled_programs
 from ecg_keras.version import __version__
 
 FAILURES_FILE = "failures.csv"
-LOCK_FILE = ".ecg_keras.lock"
 NOT_OVERWRITTEN = "give another --output-dir, or --overwrite"
 PICTURE_SUFFIX = ".png"
 EXAMPLE = (

@@ -27,7 +27,7 @@ from ecg_keras.ecg.submission import (
     submission_rows,
 )
 from ecg_keras.errors import InputError
-from ecg_keras.files import replacing, write_json
+from ecg_keras.files import alone_in, replacing, write_json
 from ecg_keras.packaged import DEFAULT_MODEL, is_packaged
 from ecg_keras.page import jpeg_damage
 from ecg_keras.page.images import read_image
@@ -86,6 +86,24 @@ def submit(config):
     records = [(name, rows) for name, rows in table.groupby("id", sort=False)]
     parts_dir = output.with_name(output.name + ".parts")
     _open_parts(parts_dir, config, data_dir, table)
+    with alone_in(parts_dir):
+        if output.exists():
+            raise InputError(f"{output} exists; give another --output")
+        bad = _write(output, parts_dir, records, data_dir, config)
+    shutil.rmtree(parts_dir)
+    n_rows = int(table["number_of_rows"].sum())
+    print(f"wrote {n_rows} rows of {len(records)} records to {output}")
+    for name, message in bad.items():
+        print(f"trouble with {name}: {message}")
+    return bad
+
+
+def _write(output, parts_dir, records, data_dir, config):
+    """Write the parts that are missing, and join them.
+
+    Returns:
+        See `submit`.
+    """
     # Imported here: what is wrong with the data is said before Keras starts.
     keep_compiled_programs()
     from ecg_keras.predictor import load
@@ -102,13 +120,7 @@ def submit(config):
             bar.update(len(batch))
     _join(output, parts_dir, len(starts))
     reports = [json.loads(p.read_text()) for p in sorted(_parts(parts_dir))]
-    bad = {name: text for report in reports for name, text in report.items()}
-    shutil.rmtree(parts_dir)
-    n_rows = int(table["number_of_rows"].sum())
-    print(f"wrote {n_rows} rows of {len(records)} records to {output}")
-    for name, message in bad.items():
-        print(f"trouble with {name}: {message}")
-    return bad
+    return {name: text for report in reports for name, text in report.items()}
 
 
 def _check(config):

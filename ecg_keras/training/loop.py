@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from ecg_keras.errors import InputError, is_disk_full, is_out_of_memory
-from ecg_keras.files import write_json
+from ecg_keras.files import alone_in, write_json
 from ecg_keras.settings import save_json
 from ecg_keras.training import preflight, processes
 from ecg_keras.training.callbacks import (
@@ -91,11 +91,19 @@ def train(config, given=None):
     distribution = keras.distribution.distribution()
     try:
         keras.config.set_dtype_policy(config.precision)
-        with _mendable_errors(config):
+        with _mendable_errors(config), _alone_in(Path(config.output_dir)):
             return _train(config, *split, bad_records)
     finally:
         keras.config.set_dtype_policy(policy)
         keras.distribution.set_distribution(distribution)
+
+
+def _alone_in(run_dir):
+    """See `files.alone_in`; of several hosts the first stands for all."""
+    if not processes.is_first():
+        return contextlib.nullcontext()
+    run_dir.mkdir(parents=True, exist_ok=True)
+    return alone_in(run_dir)
 
 
 def _precision(config):
