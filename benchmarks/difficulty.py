@@ -19,18 +19,17 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from ecg_keras.data.pictures import load_pictures, read_picture
+from ecg_keras.data.pictures import load_pictures, read_on_paper
 from ecg_keras.ecg.leads import LEADS, N_SAMPLES, printed_parts
 from ecg_keras.ecg.metrics import record_ratio, score_db
 from ecg_keras.ecg.records import read_records, read_table
 from ecg_keras.ecg.resampling import from_grid
-from ecg_keras.page.paper import N_ROWS
+from ecg_keras.page.layouts import COMPETITION
 from ecg_keras.page.row_images import (
     MARGIN_SAMPLES,
     SAMPLES_PER_COLUMN,
-    STRIP_WIDTH,
-    cut_strip,
     pixels_mv,
+    row_image,
 )
 from ecg_keras.settings import parse_flags, run_command, setting
 
@@ -83,18 +82,18 @@ def _ratios(page):
     """The competition's ratio of each of NAMES on a page."""
     picture, table, rate_hz, mean = page
     cv2.setNumThreads(1)
-    tracked = track_page(*read_picture(picture))
+    tracked = track_page(*read_on_paper(picture))
     return [
         record_ratio(table, from_grid(signals, rate_hz, like=table), rate_hz)
         for signals in (np.zeros_like(mean), mean, tracked)
     ]
 
 
-def track_page(image, page_map):
+def track_page(image, paper_map):
     """(12, 5000) mV of a page by classical means, its place being known."""
     signals = np.zeros((len(LEADS), N_SAMPLES), np.float32)
     strips = [
-        cut_strip(image, page_map, row, 0, STRIP_WIDTH) for row in range(N_ROWS)
+        row_image(image, paper_map, row) for row in COMPETITION.printed().rows
     ]
     rows = track(np.stack(strips))
     inside = slice(MARGIN_SAMPLES, MARGIN_SAMPLES + N_SAMPLES)

@@ -5,16 +5,12 @@ import pytest
 
 from ecg_keras.ecg.leads import (
     LEADS,
-    N_SAMPLES,
     printed_mask,
+    printed_parts,
 )
 from ecg_keras.models.reading.leads_from_rows import (
     join_rows,
     lead_ii_difference,
-)
-from ecg_keras.page.row_images import (
-    MARGIN_SAMPLES,
-    row_signals,
 )
 from tests.arrays import to_numpy, to_tensor
 
@@ -25,9 +21,10 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def _rows(signals_mv):
-    printed = np.where(printed_mask() > 0, signals_mv, np.nan)
-    rows = row_signals(printed)[:, MARGIN_SAMPLES:][:, :N_SAMPLES]
-    return np.nan_to_num(rows)[None]
+    rows = np.zeros((1, 4, signals_mv.shape[1]), np.float32)
+    for row, lead, samples in printed_parts():
+        rows[0, row, samples] = signals_mv[LEADS.index(lead), samples]
+    return rows
 
 
 @pytest.mark.parametrize("relations", [True, False])

@@ -9,19 +9,25 @@ import pytest
 from keras import ops
 
 from ecg_keras.data.cell_batches import cell_targets, shrunk
+from ecg_keras.data.pictures import PAGE_BOUNDS_MM
 from ecg_keras.drawing.clean_page import render_page
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.models.layers import ShrinkPage, sample
 from ecg_keras.models.tracer import SampleRows
+from ecg_keras.page.layouts import COMPETITION
 from ecg_keras.page.page_map import PageMap
+from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.page.row_images import (
+    MARGIN_MM,
     STRIP_HEIGHT,
     STRIP_WIDTH,
-    cut_strip,
+    row_image,
+    row_part,
 )
 
-N_ROWS = 4
+PAPER_MAP = PaperMap.from_page_map(PageMap.identity(), PAGE_BOUNDS_MM)
+ROWS = COMPETITION.printed().rows
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +38,22 @@ def page():
 
 @pytest.fixture(scope="module")
 def cut_places():
-    """Where `cut_strip` samples: (4, H, W, 3), x and y in px, 1 if inside.
+    """Where `row_part` samples: (4, H, W, 3), x and y in px, 1 if inside.
 
     It cuts a picture that holds in each pixel that pixel's centre, and 1.
     """
     x, y = np.meshgrid(np.arange(2200) + 0.5, np.arange(1700) + 0.5)
     places = np.stack([x, y, np.ones_like(x)], axis=-1).astype(np.float32)
     rows = [
-        cut_strip(places, PageMap.identity(), row, 0, STRIP_WIDTH)
-        for row in range(N_ROWS)
+        row_part(
+            places,
+            PAPER_MAP,
+            row.x_start_mm - MARGIN_MM,
+            row.zero_y_mm,
+            STRIP_WIDTH,
+            (0, 0, 0),
+        )
+        for row in ROWS
     ]
     return np.stack(rows)
 
@@ -62,7 +75,7 @@ def test_a_row_image_is_cut_where_a_tracer_samples_it(page, cut_places):
     cells[0, ..., :2] = np.nan_to_num(target[..., :2])
     inputs = [ops.convert_to_tensor(a) for a in (_floats(page), cells)]
     x, y = (ops.convert_to_numpy(v) for v in SampleRows().picture_px(inputs))
-    shape = (N_ROWS, STRIP_HEIGHT, STRIP_WIDTH)
+    shape = (len(ROWS), STRIP_HEIGHT, STRIP_WIDTH)
     traced = np.stack([x.reshape(shape), y.reshape(shape)], axis=-1)
     inside = cut_places[..., 2] > 0.9999
     assert inside.mean() > 0.8
@@ -71,9 +84,9 @@ def test_a_row_image_is_cut_where_a_tracer_samples_it(page, cut_places):
 
 
 def test_a_row_image_has_the_values_that_a_tracer_samples(page, cut_places):
-    for row in range(N_ROWS):
-        trained = cut_strip(page, PageMap.identity(), row, 0, STRIP_WIDTH)
-        places = cut_places[row, ..., :2].reshape(1, -1, 2)
+    for row, cut in zip(ROWS, cut_places, strict=True):
+        trained = row_image(page, PAPER_MAP, row)
+        places = cut[..., :2].reshape(1, -1, 2)
         traced = ops.convert_to_numpy(
             sample(
                 ops.convert_to_tensor(_floats(page)),
@@ -81,7 +94,7 @@ def test_a_row_image_has_the_values_that_a_tracer_samples(page, cut_places):
                 ops.convert_to_tensor(places[..., 1]),
             )
         ).reshape(trained.shape)
-        inside = cut_places[row, ..., 2] > 0.9999
+        inside = cut[..., 2] > 0.9999
         # OpenCV interpolates in steps of 1/32 px and rounds: 255 / 32 on the
         # sharpest edge.
         off = np.abs(trained - traced)[inside]

@@ -12,15 +12,9 @@ import math
 import cv2
 import numpy as np
 
-from ecg_keras.ecg.leads import (
-    LEADS,
-    N_SAMPLES,
-    RATE_HZ,
-    printed_parts,
-)
+from ecg_keras.ecg.leads import RATE_HZ
 from ecg_keras.page.paper import (
     GAIN_MM_PER_MV,
-    N_ROWS,
     PAPER_SPEED_MM_PER_S,
     x_px,
     y_px,
@@ -90,52 +84,6 @@ def bins_mv():
 
 # As far as a strip shows its trace.
 REACH_MV = float(pixels_mv(-0.5))  # 9.6
-
-
-def row_signals(signals_mv):
-    """What the rows of the page show.
-
-    Args:
-        signals_mv: (12, 5000) mV, NaN where nothing is printed.
-
-    Returns:
-        (4, SAMPLES_IN_STRIP) mV, NaN where there is no trace.
-    """
-    rows = np.full((N_ROWS, SAMPLES_IN_STRIP), np.nan, np.float32)
-    inside = rows[:, MARGIN_SAMPLES : MARGIN_SAMPLES + N_SAMPLES]
-    for row, lead, samples in printed_parts():
-        inside[row, samples] = signals_mv[LEADS.index(lead), samples]
-    return rows
-
-
-def cut_strip(image, page_map, row, first_column, n_columns, shift_px=(0, 0)):
-    """Sample a part of a strip from a picture, once and linearly.
-
-    Args:
-        image: (H, W, 3) uint8.
-        page_map: `page_map.PageMap` of the picture.
-        row: of the page, 0 to 3.
-        first_column, n_columns: which part of the strip.
-        shift_px: page px, x and y, by which the strip is off its place.
-
-    Returns:
-        (STRIP_HEIGHT, n_columns, 3) uint8; black beyond the picture.
-    """
-    # Every 16th column and 4th pixel: nearly linear in between.
-    step_x, step_y = 16, 4
-    columns = first_column + np.arange(0, n_columns + step_x, step_x)
-    pixels = np.arange(0, STRIP_HEIGHT + step_y, step_y)
-    x, y = np.meshgrid(columns_x_px(columns), pixels_y_px(pixels, row))
-    points = page_map.to_picture(np.stack([x, y], axis=-1) + shift_px)
-    scale = np.array([[1 / step_x, 0, 0], [0, 1 / step_y, 0]])
-    where = cv2.warpAffine(
-        (points - 0.5).astype(np.float32),
-        scale,
-        (n_columns, STRIP_HEIGHT),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return cv2.remap(image, where, None, cv2.INTER_LINEAR)
 
 
 def n_columns(row):
