@@ -150,11 +150,18 @@ def test_a_shifted_part_has_a_shifted_target(tmp_path, page, signals_mv):
     assert np.median(misses) < 0.5
 
 
-def test_varying_changes_light_and_not_shape():
-    strip = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)
-    varied = vary_light(strip, np.random.default_rng(1))
-    assert varied.shape == strip.shape and varied.dtype == np.uint8
-    assert (varied != strip).any()
+def test_varying_changes_the_light_and_moves_no_trace():
+    strip = np.full((64, 96, 3), (250, 235, 230), np.uint8)
+    columns = np.arange(96)
+    y = np.round(32 + 20 * np.sin(columns / 9)).astype(int)
+    for off in (-1, 0, 1):
+        strip[y + off, columns] = 40
+    for seed in range(8):
+        varied = vary_light(strip, np.random.default_rng(seed))
+        assert varied.shape == strip.shape and varied.dtype == np.uint8
+        assert np.abs(varied.astype(int) - strip).mean() > 1
+        found = varied.astype(float).mean(axis=2).argmin(axis=0)
+        assert np.abs(found - y).max() <= 1
 
 
 def _pictures(folder, page, signals_mv):
