@@ -20,12 +20,13 @@ from ecg_keras.training.config import TrainConfig
 from ecg_keras.training.losses import TraceLoss
 from ecg_keras.training.tasks import TASKS
 from ecg_keras.training.tracer_tasks import NETWORKS, PoseTask, TracerTask
-from ecg_keras.training.validation import StripValidation
+from ecg_keras.training.validation import FrameValidation, StripValidation
 
-pytestmark = pytest.mark.filterwarnings(
+pytestmark = [
     # TensorFlow's own use of NumPy.
-    "ignore::DeprecationWarning",
-)
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.usefixtures("quick_compilation"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -79,30 +80,24 @@ def _changed(before, after):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["tracer", "pose"])
-def test_a_network_is_trained_to_a_whole_tracer(
-    pages_dir, any_pages_dir, tmp_path, name
+def test_a_row_network_is_trained_to_a_whole_tracer(
+    pages_dir, any_pages_dir, tmp_path
 ):
-    preset = {"tracer": "tracer", "pose": "photo_tracer"}[name]
-    config = _config(pages_dir, name, preset, output_dir=str(tmp_path / "run"))
-    if name == "tracer":
-        config = dataclasses.replace(
-            config,
-            more_data_dirs=(str(any_pages_dir),),
-            tracer_columns=64,
-            freeze_norms=True,
-        )
+    config = _config(
+        pages_dir,
+        "tracer",
+        "tracer",
+        output_dir=str(tmp_path / "run"),
+        more_data_dirs=(str(any_pages_dir),),
+        tracer_columns=64,
+        freeze_norms=True,
+    )
     run = loop.train(config)
-    before, after = load(preset).model, load(run).model
+    before, after = load("tracer").model, load(run).model
     history = pd.read_csv(run / "history.csv")
     # Weights alone, without an optimizer's moments.
     size = (run / "best_model.keras").stat().st_size
     assert size < 1.3 * 4 * after.count_params()
-    if name == "pose":
-        assert _changed(before, after) == ["pose_network"]
-        # After one look, of several: measured 0.15.
-        assert history["val_found"][0] > 0.1
-        return
     assert _changed(before, after) == ["row_network"]
     assert history["val_competition_snr"][0] > 15
     norms = [
@@ -147,8 +142,15 @@ def test_rows_are_validated_as_they_are_read(any_pages_dir):
     assert np.isfinite(logs["val_loss"])
 
 
-@pytest.mark.parametrize("name", ["frame", "photo_frame", "pose"])
-def test_a_registration_network_replaces_its_own_in_a_tracer(pages_dir, name):
+@pytest.mark.parametrize(
+    "name",
+    # The largest: half a minute of compilation for a step.
+    ["frame", "photo_frame", pytest.param("pose", marks=pytest.mark.slow)],
+)
+def test_a_registration_network_replaces_its_own_in_a_tracer(
+    pages_dir, monkeypatch, name
+):
+    monkeypatch.setattr(FrameValidation, "N_PICTURES", 16)
     preset = "tracer" if name == "frame" else "photo_tracer"
     task = TASKS[name](_config(pages_dir, name, preset))
     records = read_records(pages_dir, ("0001", "0004"))
@@ -158,6 +160,13 @@ def test_a_registration_network_replaces_its_own_in_a_tracer(pages_dir, name):
     network.fit(task.batches(0), steps_per_epoch=1, verbose=0, shuffle=False)
     changed = _changed(load(preset).model, task.assembled(network))
     assert changed == ["pose_network" if name == "pose" else "frame_network"]
+    if name == "pose":
+        return  # It finds a page in several looks, not in this one.
+    validation = task.validation()
+    validation.set_model(network)
+    logs = {}
+    validation.on_epoch_end(0, logs)
+    assert logs["val_found"] > 0.4 and np.isfinite(logs["val_loss"])
 
 
 @pytest.mark.slow
