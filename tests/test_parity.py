@@ -10,9 +10,6 @@ from keras import ops
 
 from ecg_keras.data.cell_batches import cell_targets, shrunk
 from ecg_keras.data.pictures import PAGE_BOUNDS_MM
-from ecg_keras.drawing.clean_page import render_page
-from ecg_keras.ecg.resampling import from_grid
-from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.models.layers import ShrinkPage, sample
 from ecg_keras.models.tracer import SampleRows
 from ecg_keras.page.layouts import COMPETITION
@@ -28,12 +25,6 @@ from ecg_keras.page.row_images import (
 
 PAPER_MAP = PaperMap.from_page_map(PageMap.identity(), PAGE_BOUNDS_MM)
 ROWS = COMPETITION.printed().rows
-
-
-@pytest.fixture(scope="module")
-def page():
-    signals_mv = simulate(np.random.default_rng(4))
-    return render_page(from_grid(signals_mv, 500), 500)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,7 @@
 """The competition's page registered to where its lines were printed."""
 
 import numpy as np
-import pytest
 
-from ecg_keras.drawing.clean_page import Header, render_page
-from ecg_keras.ecg.resampling import from_grid
-from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.page.page_map import PageMap, warp
 from ecg_keras.page.paper import PX_PER_MM
 from ecg_keras.page.paper_map import PaperMap
@@ -14,12 +10,6 @@ from ecg_keras.registration.printed_lines import refined
 POINTS_MM = np.stack(
     np.meshgrid(np.arange(15.0, 265.0, 0.7), [90.0, 126.0, 195.0]), axis=-1
 )
-
-
-@pytest.fixture(scope="module")
-def page():
-    signals = simulate(np.random.default_rng(3))
-    return render_page(from_grid(signals, 500), 500, Header(id="1"))
 
 
 def _off_mm(paper_map, truth):

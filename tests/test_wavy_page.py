@@ -7,10 +7,7 @@ import numpy as np
 import pytest
 
 from ecg_keras.data.cell_batches import cell_targets
-from ecg_keras.drawing.clean_page import render_page
 from ecg_keras.drawing.image_types import degrade
-from ecg_keras.ecg.resampling import from_grid
-from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.models.registration.spline import (
     displacement_on_grid,
 )
@@ -19,14 +16,7 @@ from ecg_keras.page.coordinates import MIDDLE_PX
 from ecg_keras.page.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
 from tests.arrays import to_numpy, to_tensor
 
-RATE_HZ = 500
 LINES_X_PX, LINES_Y_PX = np.linspace(150, 2050, 8), np.linspace(500, 1640, 6)
-
-
-@pytest.fixture(scope="module")
-def page():
-    signals_mv = simulate(np.random.default_rng(11))
-    return render_page(from_grid(signals_mv, RATE_HZ), RATE_HZ)
 
 
 @pytest.mark.parametrize("kind", ["0001", "0003", "0005", "0009", "0012"])
