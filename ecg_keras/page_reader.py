@@ -2,7 +2,8 @@
 where -> signals, and how far they are to be trusted.
 
 Where the competition's page is found, what is printed where is known; of other
-pages it is found.
+pages it is found. A page that is not read surely is read once more without its
+grid, which may be as dark as the traces, and the surer reading counts.
 
     reader = load_page_reader()
     reading = reader.read(image)
@@ -72,6 +73,11 @@ class PageReading:
     heights: tuple = ()
     numbers: dict = dataclasses.field(default_factory=dict)
 
+    @property
+    def doubtfulness(self):
+        """For comparison: the less, the surer."""
+        return self.digitized.rank, self.numbers.get("unsure", np.inf)
+
 
 class PageReader:
     """Reads pages of any layout.
@@ -104,12 +110,12 @@ class PageReader:
         if registration.quality != GOOD:
             doubts = tuple(registration.reasons)
         known = self.read_competition(image, registration.paper_map, doubts)
-        if known is not None and known.digitized.quality == GOOD:
+        if known is not None and known.digitized.quality != REFUSED:
             return known
         found = self.read_mapped(image, registration.paper_map, doubts)
         if known is None:
             return found
-        return min(known, found, key=lambda reading: reading.digitized.rank)
+        return _surest(known, found)
 
     def read_competition(self, image, paper_map, doubts=()):
         """Read a picture of the competition's page, which is always the same.
@@ -136,12 +142,18 @@ class PageReader:
         if not anchor.tells_gain and given.gain_mm_per_mv is None:
             doubts = (*doubts, GAIN_ASSUMED)
         paper_map = anchor.paper_map
-        readings = read_printed_rows(image, paper_map, layout, self.row_network)
         page = straighten(image, paper_map)
         pulses = find_pulses(page, find_rows(page))
-        return _reading(
-            image, paper_map, page, layout, readings, pulses, doubts
-        )
+
+        def read(picture, map_of_it):
+            readings = read_printed_rows(
+                picture, map_of_it, layout, self.row_network
+            )
+            return _reading(
+                image, paper_map, page, layout, readings, pulses, doubts
+            )
+
+        return _surest_of_pictures(read, (image, paper_map), page)
 
     def read_mapped(self, image, paper_map, doubts=()):
         """Read a picture whose mm are known.
@@ -174,14 +186,19 @@ class PageReader:
             return _refused(
                 (f"{len(best.rows)} rows of traces are not {what}",), paper_map
             )
-        best.match(kinds)
         # Upside down, rows are rows, too; without pulses only leads tell.
-        unsure = best.agreement < SURE_AGREEMENT and not best.pulses
-        if unsure and over is not None and self.kinds(len(over.rows)):
-            over.match(self.kinds(len(over.rows)))
-            if over.agreement > best.agreement + SURE_AGREEMENT:
-                best = over
-        return best.reading(doubts)
+        if not best.pulses and over is not None and self.kinds(len(over.rows)):
+            best.match(kinds)
+            if best.agreement < SURE_AGREEMENT:
+                over.match(self.kinds(len(over.rows)))
+                if over.agreement > best.agreement + SURE_AGREEMENT:
+                    best, kinds = over, self.kinds(len(over.rows))
+
+        def read(picture, map_of_it):
+            best.match(kinds, picture, map_of_it)
+            return best.reading(doubts)
+
+        return _surest_of_pictures(read, (image, best.paper_map), best.page)
 
     def kinds(self, n_rows):
         """The kinds of pages that so many rows may be."""
@@ -222,9 +239,16 @@ class _Look:
     def agreement(self):
         return self.candidates[0].agreement if self.candidates else -np.inf
 
-    def match(self, kinds):
-        """Read the rows and find which of some kinds of pages they may be."""
-        image, paper_map = not_finer_than(self.image, self.paper_map)
+    def match(self, kinds, image=None, paper_map=None):
+        """Read the rows and find which of some kinds of pages they may be.
+
+        Args:
+            kinds: `known_layouts.KnownLayout`s.
+            image, paper_map: where rows are read, instead of the picture.
+        """
+        if image is None:
+            image, paper_map = self.image, self.paper_map
+        image, paper_map = not_finer_than(image, paper_map)
         self.heights = read_whole_rows(
             image,
             paper_map,
@@ -267,6 +291,26 @@ class _Look:
             self.candidates,
             given.layout is not None,
         )
+
+
+def _surest(*readings):
+    return min(readings, key=lambda reading: reading.doubtfulness)
+
+
+def _surest_of_pictures(read, picture, page):
+    """What is read of a picture, or of its page without its grid.
+
+    The latter is coarser, which loses what is fine, and noise.
+
+    Args:
+        read: function of an image and its `PaperMap`, a `PageReading`.
+        picture: the image and its map.
+        page: its `StraightPage`.
+    """
+    reading = read(*picture)
+    if reading.digitized.quality == GOOD:
+        return reading
+    return _surest(reading, read(*page.without_grid()))
 
 
 def _reading(

@@ -22,6 +22,11 @@ DOUBTFUL_PRINTS = 0.1
 # Share of the traces' samples that lie on print.
 DOUBTFUL_ON_PRINT, WRONG_ON_PRINT = 0.85, 0.6
 FOLLOWED_ON_PRINT = 0.95
+# Squares of deviations, as a share of the traces' power. Of 36 drawn pages of
+# all types eleven were under 12 dB: they, and one other, have more.
+DOUBTFUL_UNSURE = 0.04
+# A deviation counts as no more, mV, and ends of leads, this long, not at all.
+MOST_UNSURE_MV, END_S = 2.0, 0.024
 # A trace lies on print that is this near.
 NEAR_MM = 0.75
 # Another kind of page that fits nearly as well.
@@ -66,6 +71,13 @@ def check(page, layout, readings, pulses, candidates=(), is_named=False):
     shares = [share for share in shares if share is not None]
     on_print = float(np.mean(shares)) if shares else 0.0
     numbers["on_print"] = round(on_print, 3)
+    unsure = _unsure_share(readings)
+    numbers["unsure"] = round(unsure, 3)
+    if unsure > DOUBTFUL_UNSURE:
+        doubts.append(
+            "the traces are not read surely: what they may be off by has "
+            f"{unsure:.0%} of their power"
+        )
     for word, value in _disagreements(layout, readings).items():
         numbers[word] = round(value, 3)
         text = f"{word} do not agree: {value:.0%} of their power differs"
@@ -203,6 +215,22 @@ def _heights(together):
     n_samples = min(len(part) for part in parts)
     # As mm at 10 mm/mV, in which `relations` counts what is flat.
     return np.stack([10 * part[:n_samples] for part in parts])[:, 10:-10]
+
+
+def _unsure_share(readings):
+    """Squares of deviations of all readings, as a share of their power."""
+    n_end = round(END_S * RATE_HZ)
+    power = off = 0.0
+    for reading in readings:
+        signal = reading.signal_mv[n_end:-n_end]
+        seen = np.isfinite(signal)
+        if not seen.any():
+            continue
+        signal = signal[seen] - np.median(signal[seen])
+        std = reading.std_mv[n_end:-n_end][seen].clip(0, MOST_UNSURE_MV)
+        power += np.square(signal).sum()
+        off += np.square(std).sum()
+    return float(off / power) if power else 0.0
 
 
 def _on_print(page, layout, reading):

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from ecg_keras.page.paper import COARSE_GRID_MM
+from ecg_keras.page.paper_map import PaperMap
 
 PX_PER_MM = 4
 BOX_PX = int(PX_PER_MM * COARSE_GRID_MM)
@@ -53,6 +54,22 @@ class StraightPage:
     def is_print(self):
         """(h, w) bool."""
         return self.ink > PRINT_SHARE
+
+    def without_grid(self):
+        """The print alone, black on white, as a picture of its own.
+
+        Returns:
+            ((h, w, 3) uint8, `PaperMap` of it with the same mm).
+        """
+        grey = np.rint(255 * (1 - self.ink)).astype(np.uint8)
+        origin = np.array(self.origin_mm)
+        to_px = np.diag([PX_PER_MM, PX_PER_MM, 1.0])
+        to_px[:2, 2] = -PX_PER_MM * origin
+        size_mm = np.array(grey.shape[::-1]) / PX_PER_MM
+        paper_map = PaperMap.from_homography(
+            to_px, (*origin, *(origin + size_mm))
+        )
+        return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), paper_map
 
     def x_mm(self, column):
         """x on the paper of the middle of a column of pixels."""
