@@ -8,12 +8,23 @@ from pathlib import Path
 from ecg_keras.settings import save_json
 
 
-def start_elsewhere(config, config_file, env=None, kill_at_step=None):
-    """Start `train_tiny`; returns a `subprocess.Popen`."""
-    save_json(config, config_file)
-    step = [] if kill_at_step is None else [str(kill_at_step)]
+def start_elsewhere(configs, folder, env=None, kill_at_step=None):
+    """Start `train_tiny`; returns a `subprocess.Popen`.
+
+    Args:
+        configs: the runs, one after the other.
+        folder: where they are written for the process to read.
+        env: more variables of the environment.
+        kill_at_step: where it kills itself, counted from 0 over all runs.
+    """
+    command = [sys.executable, "-m", "tests.train_tiny"]
+    for index, config in enumerate(configs):
+        command.append(str(Path(folder) / f"config_{index}.json"))
+        save_json(config, command[-1])
+    if kill_at_step is not None:
+        command += ["--kill-at-step", str(kill_at_step)]
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.train_tiny", config_file, *step],
+        command,
         cwd=Path(__file__).parents[1],
         env={**os.environ, **(env or {})},
         stdout=subprocess.PIPE,

@@ -51,7 +51,7 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_would(trained, tmp_path):
     killed_dir = str(tmp_path / "killed")
     killed = dataclasses.replace(config, output_dir=killed_dir)
     # Three steps an epoch: this is in the second.
-    done = train_elsewhere(killed, tmp_path / "killed.json", kill_at_step=4)
+    done = train_elsewhere([killed], tmp_path, kill_at_step=4)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert latest_checkpoint(Path(killed_dir) / "checkpoints").epochs_done == 1
     loop.train(TrainConfig(resume=killed_dir))
@@ -156,9 +156,11 @@ def test_lion_keeps_one_moment_and_goes_on(trained, config, tmp_path):
 @pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="Keras traces no torch"
 )
-def test_a_profile_holds_a_trace_of_some_steps(config):
-    """Six steps, of which the last three are traced."""
-    config = dataclasses.replace(config, profile=True, batch_size=1, epochs=1)
+def test_a_profile_holds_a_trace_of_some_steps(config, monkeypatch):
+    """Three steps, of which the last two are traced."""
+    for module in (callbacks, loop):
+        monkeypatch.setattr(module, "PROFILED_STEPS", (2, 4))
+    config = dataclasses.replace(config, profile=True, epochs=1)
     logs = loop.train(config) / "tensorboard"
     assert len(list(logs.rglob("*.xplane.pb"))) == 1
     if keras.backend.backend() == "jax":

@@ -1,8 +1,12 @@
 """Training with the tiny encoder, in a process that may be killed.
 
-python -m tests.train_tiny CONFIG.json [KILL_AT_STEP]
+python -m tests.train_tiny CONFIG.json... [--kill-at-step N]
+
+Several configs are trained one after the other: a process takes longer to start
+than to train.
 """
 
+import argparse
 import os
 import signal
 import sys
@@ -15,11 +19,15 @@ from tests.tiny import TINY_ENCODER
 ENCODERS["tiny"] = TINY_ENCODER
 
 
-def main(config_file, kill_at_step=None):
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("configs", nargs="+")
+    parser.add_argument("--kill-at-step", type=int, default=10**9)
+    flags = parser.parse_args()
     from ecg_keras.training import loop
     from ecg_keras.training.callbacks import StopOnNaN
 
-    steps = iter(range(int(kill_at_step or 10**9)))
+    steps = iter(range(flags.kill_at_step))
     original = StopOnNaN.on_train_batch_end
 
     def killed(self, batch, logs=None):
@@ -29,7 +37,8 @@ def main(config_file, kill_at_step=None):
 
     StopOnNaN.on_train_batch_end = killed
     StopOnNaN.on_train_end = _print_largest_shard
-    loop.train(load_json(TrainConfig, config_file))
+    for config_file in flags.configs:
+        loop.train(load_json(TrainConfig, config_file))
 
 
 def _print_largest_shard(callback, logs=None):
@@ -45,4 +54,4 @@ def _print_largest_shard(callback, logs=None):
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(lambda: main(*sys.argv[1:])))
+    sys.exit(run_command(main))
