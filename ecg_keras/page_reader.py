@@ -30,7 +30,7 @@ from ecg_keras.models.reading.printed_rows import (
     read_printed_rows,
     read_segments,
 )
-from ecg_keras.models.weight_files import read_packaged
+from ecg_keras.models.weight_files import read_packaged_network
 from ecg_keras.packaged import PAGE_READER, PRESETS
 from ecg_keras.page.layouts import COMPETITION
 from ecg_keras.page.paper import GAIN_MM_PER_MV, PAPER_SPEED_MM_PER_S
@@ -374,8 +374,8 @@ def load_page_reader(given=None):
     Args:
         given: `Given`, what is known of all pages.
     """
-    tracer = read_packaged(PRESETS["tracer"])
-    return PageReader(tracer.get_layer("row_network"), register, given)
+    row_network = read_packaged_network(PRESETS["tracer"], "row_network")
+    return PageReader(row_network, register, given)
 
 
 def _refused(reasons, paper_map=None):

@@ -13,7 +13,11 @@ from ecg_keras.errors import InputError
 from ecg_keras.models.reading.row_network import build_row_network
 from ecg_keras.models.registration.frame_network import build_frame_network
 from ecg_keras.models.saving import without_initialisers
-from ecg_keras.models.weight_files import read_packaged, write_packaged
+from ecg_keras.models.weight_files import (
+    read_packaged,
+    read_packaged_network,
+    write_packaged,
+)
 from ecg_keras.predictor import PRESETS
 
 SMALL = {"filters": (4, 4, 6, 6, 8)}
@@ -182,3 +186,23 @@ def test_loading_the_tracers_imports_neither_tensorflow_nor_keras_hub():
         cwd=Path(__file__).parents[1],
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "jax", reason="it is JAX that compiles"
+)
+def test_loading_a_network_compiles_no_program(caplog):
+    import jax
+
+    jax.clear_caches()
+    with jax.log_compiles():
+        network = read_packaged_network(PRESETS["tracer"], "row_network")
+        compiled = [r for r in caplog.messages if r.startswith("Compiling")]
+    assert not compiled and network.name == "row_network"
+    (whole,) = (
+        layer.get_weights()
+        for layer in read_packaged(PRESETS["tracer"]).layers
+        if layer.name == "row_network"
+    )
+    for a, b in zip(network.get_weights(), whole, strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -145,8 +145,10 @@ def without_initialisers():
 
 
 def _zeros(shape, dtype=None):
-    # By NumPy: `ops.zeros` compiles a program for each shape as well.
-    return np.broadcast_to(np.float32(0), shape)
+    # By NumPy: `ops.zeros` compiles a program for each shape as well, and so
+    # does JAX for an array whose type it is not told.
+    zeros = np.broadcast_to(np.float32(0), shape)
+    return keras.ops.convert_to_tensor(zeros, dtype=dtype or "float32")
 
 
 def _read_config(file):

@@ -54,6 +54,35 @@ def read_packaged(path):
             message names the file and, where it is one, the array.
     """
     path = Path(path)
+    recipe = _read_recipe(path)
+    networks = {
+        name: _read_network(path.parent / str(file), name)
+        for name, file in recipe["networks"].items()
+    }
+    with without_initialisers():
+        return TRACERS[recipe["model"]](**networks, **recipe["settings"])
+
+
+def read_packaged_network(path, name):
+    """One network of a tracer, alone.
+
+    Args:
+        path: see `read_packaged`.
+        name: of the network, as "row_network".
+
+    Returns:
+        A functional model.
+
+    Raises:
+        InputError: see `read_packaged`.
+    """
+    path = Path(path)
+    files = _read_recipe(path)["networks"]
+    return _read_network(path.parent / str(files[name]), name)
+
+
+def _read_recipe(path):
+    """A tracer's recipe: a dict."""
     try:
         recipe = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -65,12 +94,7 @@ def read_packaged(path):
             f"{path}: expected one of the models {', '.join(TRACERS)}. "
             f"Received: {kind!r}"
         )
-    networks = {
-        name: _read_network(path.parent / str(file), name)
-        for name, file in recipe["networks"].items()
-    }
-    with without_initialisers():
-        return TRACERS[kind](**networks, **recipe["settings"])
+    return recipe
 
 
 def write_packaged(path, kind, networks, network_settings=None, settings=None):
