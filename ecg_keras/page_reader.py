@@ -153,7 +153,7 @@ class PageReader:
                 image, paper_map, page, layout, readings, pulses, doubts
             )
 
-        return _surest_of_pictures(read, (image, paper_map), page)
+        return _surest_of_pictures(read, (image, paper_map), page, doubts)
 
     def read_mapped(self, image, paper_map, doubts=()):
         """Read a picture whose mm are known.
@@ -198,7 +198,9 @@ class PageReader:
             best.match(kinds, picture, map_of_it)
             return best.reading(doubts)
 
-        return _surest_of_pictures(read, (image, best.paper_map), best.page)
+        return _surest_of_pictures(
+            read, (image, best.paper_map), best.page, doubts
+        )
 
     def kinds(self, n_rows):
         """The kinds of pages that so many rows may be."""
@@ -297,7 +299,7 @@ def _surest(*readings):
     return min(readings, key=lambda reading: reading.doubtfulness)
 
 
-def _surest_of_pictures(read, picture, page):
+def _surest_of_pictures(read, picture, page, doubts):
     """What is read of a picture, or of its page without its grid.
 
     The latter is coarser, which loses what is fine, and noise.
@@ -306,9 +308,11 @@ def _surest_of_pictures(read, picture, page):
         read: function of an image and its `PaperMap`, a `PageReading`.
         picture: the image and its map.
         page: its `StraightPage`.
+        doubts: reasons to doubt the map.
     """
     reading = read(*picture)
-    if reading.digitized.quality == GOOD:
+    # Another look tells nothing of these.
+    if set(reading.digitized.reasons) <= {*doubts, SPEED_ASSUMED, GAIN_ASSUMED}:
         return reading
     return _surest(reading, read(*page.without_grid()))
 

@@ -273,7 +273,7 @@ def test_a_page_is_read_without_its_grid_where_that_is_surer():
     np.testing.assert_allclose(corner, 0, atol=1e-3)
     unsure, surer = (
         PageReading(
-            DigitizedEcg(signals_mv(), signals_mv(), quality="doubtful"),
+            DigitizedEcg(signals_mv(), quality="doubtful", reasons=("unsure",)),
             numbers={"unsure": share},
         )
         for share in (0.2, 0.1)
@@ -284,11 +284,18 @@ def test_a_page_is_read_without_its_grid_where_that_is_surer():
         seen.append(image.shape)
         return (unsure, surer)[len(seen) - 1]
 
-    found = _surest_of_pictures(read, (image, paper_map), page)
+    found = _surest_of_pictures(read, (image, paper_map), page, ())
     assert found is surer and seen == [image.shape, picture.shape]
-    good = PageReading(DigitizedEcg(signals_mv(), signals_mv()))
-    seen.clear()
-    assert _surest_of_pictures(lambda *_: good, (image, None), page) is good
+    # What another look does not tell: that it is good, or has a map in doubt.
+    for quality, reasons in (("good", ()), ("doubtful", ("the map",))):
+        told = PageReading(
+            DigitizedEcg(signals_mv(), quality=quality, reasons=reasons)
+        )
+        seen = iter([told])
+        found = _surest_of_pictures(
+            lambda *_, seen=seen: next(seen), (image, None), page, ("the map",)
+        )
+        assert found is told
 
 
 def test_traces_that_are_not_read_surely_are_doubtful():
