@@ -160,8 +160,9 @@ def _stretches(things, outer, to_seen):
                 with np.errstate(invalid="ignore", over="ignore"):
                     xy = np.c_[points, np.ones(len(points))] @ matrix
                 # Damaged numbers may be infinite.
-                if (np.abs(xy) < MAX_PT).all():
-                    yield to_seen(xy[:, :2]), style
+                seen = to_seen(xy[:, :2])
+                if (np.abs(seen) < MAX_PT).all():
+                    yield seen, style
 
 
 def _matrix(thing):
