@@ -8,7 +8,7 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen import canvas
 
 from ecg_keras.documents.pages import find_pages
-from ecg_keras.documents.vector import read_page
+from ecg_keras.documents.vector import _grid_mm_pt, read_page
 from ecg_keras.ecg.leads import LEADS
 from ecg_keras.ecg.metrics import lead_powers
 from ecg_keras.ecg.synthesis import simulate
@@ -203,3 +203,11 @@ def test_traces_and_their_box_lie_on_the_page_that_is_seen(
         # Ink is black, the grid is not.
         assert np.median(image[at[:, 1], at[:, 0]].max(axis=1)) < 90
         assert ((left, top) < shares).all() and (shares < (right, bottom)).all()
+
+
+def test_lines_that_fit_no_lattice_are_no_grid():
+    """As in a damaged file: the first line lies between the others' places."""
+    at = np.r_[0.0, 1000.9 + 2.0 * np.arange(40)]
+    lines = np.stack([at, 0 * at, at, 0 * at + 400], axis=1)
+    assert _grid_mm_pt(lines) is None
+    assert _grid_mm_pt(lines[1:]) == pytest.approx(2.0, rel=1e-6)

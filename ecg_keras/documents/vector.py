@@ -215,7 +215,9 @@ def _grid_mm_pt(lines):
         # More exact: all lines that lie on the lattice.
         order = np.round((at - at[0]) / near.mean())
         on_it = np.abs((at - at[0]) / near.mean() - order) < 0.15
-        found.append(np.polyfit(order[on_it], at[on_it], 1)[0])
+        # Lines of other distances as well are no grid.
+        if len(np.unique(order[on_it])) >= MIN_GRID_LINES / 2:
+            found.append(np.polyfit(order[on_it], at[on_it], 1)[0])
     if not found:
         return None
     step = float(np.median(found))
