@@ -316,3 +316,31 @@ def test_traces_that_are_not_read_surely_are_doubtful():
     readings[0].std_mv[400:800] = 2.0
     doubts = check(page, layout, readings, []).doubts
     assert any("not read surely" in doubt for doubt in doubts)
+
+
+def test_two_rows_read_from_one_print_are_doubtful():
+    layout = even_rows((*ROWS_3X4, ("II",)))
+    image, paper_map = drawn(layout, signals_mv())
+    page = straighten(image, paper_map)
+    between_mm = layout.rows[3].zero_y_mm - layout.rows[2].zero_y_mm
+
+    def shared_mm(length_mm):
+        """With so much of the strip read from V3 above it."""
+        readings = []
+        for index, row in enumerate(layout.rows):
+            for segment in row.segments:
+                height = np.zeros(round(20 * segment.width_mm))
+                if index == 3:
+                    place = round(20 * 130), round(20 * (130 + length_mm))
+                    height[slice(*place)] = between_mm
+                readings.append(
+                    LeadReading(
+                        segment, index, height, 0.01 + 0 * height, height
+                    )
+                )
+        return check(page, layout, readings, [])
+
+    assert shared_mm(20).numbers["shared_mm"] == pytest.approx(20, abs=0.2)
+    assert any("the same print" in doubt for doubt in shared_mm(20).doubts)
+    # Traces that cross part again.
+    assert not any("the same print" in doubt for doubt in shared_mm(2).doubts)

@@ -27,6 +27,9 @@ FOLLOWED_ON_PRINT = 0.95
 DOUBTFUL_UNSURE = 0.04
 # A deviation counts as no more, mV, and ends of leads, this long, not at all.
 MOST_UNSURE_MV, END_S = 2.0, 0.024
+# Two rows that run this near to each other, mm, for so long in all are read
+# from one print: where traces cross they part again.
+ONE_PRINT_MM, DOUBTFUL_SHARED_MM = 0.5, 6.0
 # A trace lies on print that is this near.
 NEAR_MM = 0.75
 # Another kind of page that fits nearly as well.
@@ -77,6 +80,12 @@ def check(page, layout, readings, pulses, candidates=(), is_named=False):
         doubts.append(
             "the traces are not read surely: what they may be off by has "
             f"{unsure:.0%} of their power"
+        )
+    shared = _shared_mm(layout, readings)
+    numbers["shared_mm"] = round(shared, 1)
+    if shared > DOUBTFUL_SHARED_MM:
+        doubts.append(
+            f"two rows are read from the same print for {shared:.0f} mm"
         )
     for word, value in _disagreements(layout, readings).items():
         numbers[word] = round(value, 3)
@@ -231,6 +240,25 @@ def _unsure_share(readings):
         power += np.square(signal).sum()
         off += np.square(std).sum()
     return float(off / power) if power else 0.0
+
+
+def _shared_mm(layout, readings):
+    """For how long rows are read from the print of the row beside them, mm.
+
+    Of the two rows of which that is longest.
+    """
+    starts = [reading.segment.x_start_mm for reading in readings]
+    first = min(starts)
+    ends = [reading.segment.x_end_mm for reading in readings]
+    n_columns = round((max(ends) - first) / SAMPLE_MM) + 2
+    y_mm = np.full((len(layout.rows), n_columns), np.nan)
+    for reading, start in zip(readings, starts, strict=True):
+        column = round((start - first) / SAMPLE_MM)
+        height = reading.height_mm[: n_columns - column]
+        zero = layout.rows[reading.row].zero_y_mm
+        y_mm[reading.row, column : column + len(height)] = zero - height
+    near = np.abs(np.diff(y_mm, axis=0)) < ONE_PRINT_MM
+    return float(near.sum(axis=1).max(initial=0) * SAMPLE_MM)
 
 
 def _on_print(page, layout, reading):
