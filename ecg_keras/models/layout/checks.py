@@ -22,9 +22,10 @@ DOUBTFUL_PRINTS = 0.1
 # Share of the traces' samples that lie on print.
 DOUBTFUL_ON_PRINT, WRONG_ON_PRINT = 0.85, 0.6
 FOLLOWED_ON_PRINT = 0.95
-# Squares of deviations, as a share of the traces' power. Of 36 drawn pages of
-# all types eleven were under 12 dB: they, and one other, have more.
-DOUBTFUL_UNSURE = 0.04
+# Squares of deviations, as a share of the traces' power: good pages are to be
+# read to 15 dB. Of 54 drawn pages of all types, this and `_shared_mm` leave
+# none good that was read at less.
+DOUBTFUL_UNSURE = 10**-1.5
 # A deviation counts as no more, mV, and ends of leads, this long, not at all.
 MOST_UNSURE_MV, END_S = 2.0, 0.024
 # Two rows that run this near to each other, mm, for so long in all are read
