@@ -3,12 +3,13 @@
 import contextlib
 import dataclasses
 import math
+import shutil
 from pathlib import Path
 
 import keras
 
 from ecg_keras.errors import InputError, is_disk_full, is_out_of_memory
-from ecg_keras.files import alone_in, write_json
+from ecg_keras.files import LOCK_FILE, alone_in, write_json
 from ecg_keras.settings import save_json
 from ecg_keras.training import preflight, processes
 from ecg_keras.training.callbacks import (
@@ -98,12 +99,22 @@ def train(config, given=None):
         keras.distribution.set_distribution(distribution)
 
 
+@contextlib.contextmanager
 def _alone_in(run_dir):
-    """See `files.alone_in`; of several hosts the first stands for all."""
+    """See `files.alone_in`; of several hosts the first stands for all.
+
+    A run that is refused leaves no folder.
+    """
     if not processes.is_first():
-        return contextlib.nullcontext()
+        yield
+        return
     run_dir.mkdir(parents=True, exist_ok=True)
-    return alone_in(run_dir)
+    try:
+        with alone_in(run_dir):
+            yield
+    finally:
+        if all(path.name == LOCK_FILE for path in run_dir.iterdir()):
+            shutil.rmtree(run_dir)
 
 
 def _precision(config):
