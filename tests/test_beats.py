@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from ecg_keras.models.layout.beats import (
-    PER_MM,
     RowBeats,
     f_statistic,
     find_beats,
     unlikeness,
 )
 from ecg_keras.models.layout.find import _strip_leads
+from ecg_keras.models.layout.row_heights import PER_MM
 
 BEATS_MM = 12.0 + 20.0 * np.arange(12)  # 75 a minute at 25 mm/s, 250 mm
 

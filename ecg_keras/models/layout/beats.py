@@ -12,12 +12,14 @@ import functools
 import numpy as np
 from scipy.signal import find_peaks
 
+from ecg_keras.models.layout.row_heights import PER_MM
+
 # What is looked at before and after a beat's steepest place, mm.
 BEFORE_MM, AFTER_MM = 3.0, 8.0
 LEAST_APART_MM = 6.0
 # Beats have so much of the steepness that the steepest have.
 LEAST_STEEP = 0.4
-# Beats differ by no less than this, mm: of reading.
+# Beats differ by no less than this, mm, as they are read.
 LEAST_MM = 0.15
 # F from which on leads are others, and the most that one row tells.
 OTHER_LEADS, MOST_TOLD = 5.0, 1.5
@@ -27,10 +29,10 @@ OTHER_LEADS, MOST_TOLD = 5.0, 1.5
 UNLIKE, MOST_ALIKE = 0.3, 3.0
 # Units of evidence for each.
 WEIGHT = 3.0
+# Beats as low as this, mm, tell little.
 FLAT_MM = 0.3
 # Beats beyond one for each column that make it certain.
 SURE_FREE = 4
-PER_MM = 4
 
 
 def find_beats(heights, per_mm):

@@ -10,9 +10,10 @@ import dataclasses
 import numpy as np
 
 from ecg_keras.ecg.leads import RATE_HZ
-from ecg_keras.models.layout.find import PER_MM, aligned
+from ecg_keras.models.layout.find import aligned
 from ecg_keras.models.layout.pulses import FAINT_SHARE
 from ecg_keras.models.layout.relations import disagreement, redundancy
+from ecg_keras.models.layout.row_heights import PER_MM
 from ecg_keras.models.layout.straight_page import PX_PER_MM
 from ecg_keras.page.row_images import SAMPLE_MM
 

@@ -21,10 +21,9 @@ from ecg_keras.models.layout.relations import (
     AGREES_BELOW_IN_CABRERA,
     evidence,
 )
+from ecg_keras.models.layout.row_heights import PER_MM
 from ecg_keras.page.printed_layout import Pulse, evenly_printed
 
-# Rows are compared at so many places a mm.
-PER_MM = 4
 # Long columns are compared piece by piece, of about so many mm.
 PIECE_MM = 62.5
 LEAST_PIECE_MM = 10.0

@@ -12,6 +12,9 @@ from ecg_keras.models.reading.printed_rows import (
 from ecg_keras.page.printed_layout import Row, Segment
 from ecg_keras.page.row_images import SAMPLE_MM
 
+# Rows are compared at so many places a mm.
+PER_MM = 4
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RowHeights:
