@@ -1,8 +1,8 @@
 """Kills, full disks and two runs at once, for commands beside `archive`.
 
-    python benchmarks/command_faults.py digitize --kills 30 --output-dir DIR
-    python benchmarks/command_faults.py submit --kills 30 --output-dir DIR
-    python benchmarks/command_faults.py train --kills 5 --output-dir DIR
+    python -m benchmarks.command_faults digitize --kills 30 --output-dir DIR
+    python -m benchmarks.command_faults submit --kills 30 --output-dir DIR
+    python -m benchmarks.command_faults train --kills 5 --output-dir DIR
 
 What is left after each fault must be byte for byte what a run without one
 leaves: rows lost, rows doubled and failures unnamed must all be 0. `digitize`
@@ -11,19 +11,18 @@ size. See `faults.py`, whose pages `digitize` gets, for the full disk.
 """
 
 import argparse
+import functools
 import json
 import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pandas as pd
 
+from benchmarks import interruptions
 from benchmarks.faults import write_pages
+from benchmarks.interruptions import finish, full_disk, kill_and_go_on
 from ecg_keras.settings import save_json
 
 _START = """
@@ -170,49 +169,24 @@ def main():
     finish(start(command, folder / "plain"), command.codes)
     run_s = time.perf_counter() - begun_s
     report("none", command, folder / "plain", folder / "plain")
-    kill_and_go_on(command, folder / "killed", flags.kills, run_s)
+    killed, full = folder / "killed", folder / "full"
+    kill_and_go_on(
+        functools.partial(start, command, killed), killed, flags.kills, run_s,
+        command.codes, getattr(command, "is_whole", None),
+    )  # fmt: skip
     fault = f"kill -9, {flags.kills} times"
-    report(fault, command, folder / "killed", folder / "plain")
+    report(fault, command, killed, folder / "plain")
     two_at_once(command, folder / "two")
     report("two runs at once", command, folder / "two", folder / "plain")
     if command.full_disk and not os.geteuid():
-        full_disk(command, folder / "full")
+        begin = functools.partial(start, command, full)
+        full_disk(begin, full, command.full_disk, command.codes)
         fault = "full disk, then space"
-        report(fault, command, folder / "full", folder / "plain")
+        report(fault, command, full, folder / "plain")
 
 
 def start(command, output):
-    return subprocess.Popen(
-        [sys.executable, *command.command(output)],
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(run, codes):
-    _, said = run.communicate(timeout=3600)
-    assert run.returncode in codes, said[-3000:]
-
-
-def kill_and_go_on(command, output, kills, run_s):
-    rng, killed = random.Random(0), 0
-    while killed < kills:
-        run = start(command, output)
-        try:
-            _, said = run.communicate(timeout=rng.uniform(0.2, 1.0) * run_s)
-        except subprocess.TimeoutExpired:
-            os.killpg(run.pid, signal.SIGKILL)
-            run.communicate()
-            killed += 1
-            continue
-        whole = getattr(command, "is_whole", lambda _: False)(output)
-        assert run.returncode in command.codes or whole, said[-3000:]
-        # It was whole before its moment came: another run is begun.
-        shutil.rmtree(output)
-    if not getattr(command, "is_whole", lambda _: False)(output):
-        finish(start(command, output), command.codes)
+    return interruptions.start(command.command(output))
 
 
 def two_at_once(command, output):
@@ -220,27 +194,6 @@ def two_at_once(command, output):
     for run in runs:
         finish(run, getattr(command, "second_codes", command.codes))
     assert any(run.returncode in command.codes for run in runs)
-
-
-def full_disk(command, output):
-    """A run on a disk that is too small, which is then enlarged."""
-    output.mkdir()
-    size = f"size={command.full_disk}"
-    mount = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(output)]
-    subprocess.run(mount, check=True)
-    copied = output.with_name("copied")
-    try:
-        run = start(command, output)
-        _, said = run.communicate(timeout=3600)
-        assert run.returncode == 1 and "No space left" in said, said[-3000:]
-        larger = ["mount", "-o", "remount,size=4g", str(output)]
-        subprocess.run(larger, check=True)
-        finish(start(command, output), command.codes)
-        shutil.copytree(output, copied)
-    finally:
-        subprocess.run(["umount", str(output)], check=True)
-    output.rmdir()
-    copied.rename(output)
 
 
 def report(fault, command, output, plain):

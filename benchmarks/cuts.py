@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ecg_keras.ecg.digitized import REFUSED
+from ecg_keras.ecg.leads import N_LEADS, N_SAMPLES
 from ecg_keras.ecg.metrics import record_ratio, score_db
 from ecg_keras.ecg.records import read_records, read_table
 from ecg_keras.ecg.resampling import from_grid
@@ -82,9 +83,8 @@ def scored(reader, image, record):
     label = read_table(record.signals_path, record.n_samples)
     if digitized.quality == REFUSED:
         return 0.0, REFUSED, 1.0
-    n = 5000
-    signals = np.full((12, n), np.nan, np.float32)
-    shown = digitized.signals_mv[:, :n]
+    signals = np.full((N_LEADS, N_SAMPLES), np.nan, np.float32)
+    shown = digitized.signals_mv[:, :N_SAMPLES]
     signals[:, : shown.shape[1]] = shown
     found = from_grid(signals, record.rate_hz, label)
     printed = np.isfinite(label)

@@ -1,7 +1,7 @@
 """What goes wrong in an archive, and what it costs: rows lost, rows doubled,
 failures without a name. All must be 0.
 
-    python benchmarks/faults.py --pages 300 --kills 30 --output-dir DIR
+    python -m benchmarks.faults --pages 300 --kills 30 --output-dir DIR
 
 The reader is `reader_double.SlowDouble`: the faults are of files, processes and
 disks, not of networks. Five of a hundred files are broken, in ten ways. Killed
@@ -11,12 +11,8 @@ root; else that part is left out, which it says.
 """
 
 import argparse
+import functools
 import os
-import random
-import shutil
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -26,6 +22,8 @@ from PIL import Image
 from reportlab.lib import pdfencrypt
 from reportlab.pdfgen import canvas
 
+from benchmarks import interruptions
+from benchmarks.interruptions import finish, full_disk, kill_and_go_on
 from ecg_keras.archive.check import contents_of
 from ecg_keras.documents.failures import printable
 
@@ -71,11 +69,11 @@ def main():
     finish(start(listed, folder / "plain", flags.processes))
     run_s = time.perf_counter() - start_s
     report("none", folder / "plain", expected)
-    kill_and_go_on(
-        listed, folder / "killed", flags.processes, flags.kills, run_s
-    )
-    report(f"kill -9, {flags.kills} times", folder / "killed", expected)
-    assert_same_rows(folder / "plain", folder / "killed")
+    begin = functools.partial(start, listed, processes=flags.processes)
+    killed, full = folder / "killed", folder / "full"
+    kill_and_go_on(functools.partial(begin, killed), killed, flags.kills, run_s)
+    report(f"kill -9, {flags.kills} times", killed, expected)
+    assert_same_rows(folder / "plain", killed)
     runs = [start(listed, folder / "two", flags.processes) for _ in range(2)]
     for run in runs:
         finish(run)
@@ -84,9 +82,9 @@ def main():
     if os.geteuid():
         print("the full disk was left out: it needs root")
         return
-    full_disk(listed, folder, flags.processes)
-    report("full disk, then space", folder / "full", expected)
-    assert_same_rows(folder / "plain", folder / "full")
+    full_disk(functools.partial(begin, full), full, "4m")
+    report("full disk, then space", full, expected)
+    assert_same_rows(folder / "plain", full)
 
 
 def write_pages(folder, n_pages):
@@ -177,60 +175,9 @@ def damage(path):
 
 
 def start(listed, output, processes):
-    """A run in a group of processes of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-c", _RUN, listed, str(output), str(processes)],
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(run):
-    _, said = run.communicate(timeout=3600)
-    assert run.returncode == 0, said[-3000:]
-
-
-def kill_and_go_on(listed, output, processes, kills, run_s):
-    """Kill runs so many times, at random moments; then finish the last."""
-    rng, killed = random.Random(0), 0
-    while killed < kills:
-        run = start(listed, output, processes)
-        try:
-            _, said = run.communicate(timeout=rng.uniform(0.2, 1.0) * run_s)
-        except subprocess.TimeoutExpired:
-            os.killpg(run.pid, signal.SIGKILL)
-            run.communicate()
-            killed += 1
-            continue
-        assert run.returncode == 0, said[-3000:]
-        # It was whole before its moment came: another run is begun.
-        shutil.rmtree(output)
-    finish(start(listed, output, processes))
-
-
-def full_disk(listed, folder, processes):
-    """A run on a disk that is too small, which is then enlarged."""
-    output = folder / "full"
-    output.mkdir()
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(output)],
-        check=True,
-    )
-    try:
-        run = start(listed, output, processes)
-        _, said = run.communicate(timeout=3600)
-        assert run.returncode == 1 and "No space left" in said, said[-3000:]
-        subprocess.run(
-            ["mount", "-o", "remount,size=4g", str(output)], check=True
-        )
-        finish(start(listed, output, processes))
-        shutil.copytree(output, folder / "copied")
-    finally:
-        subprocess.run(["umount", str(output)], check=True)
-    output.rmdir()
-    (folder / "copied").rename(output)
+    """A run of `archive`."""
+    arguments = "-c", _RUN, listed, str(output), str(processes)
+    return interruptions.start(arguments)
 
 
 def report(fault, output, expected):

@@ -1,6 +1,6 @@
 """Damaged files of every kind through all readers of files.
 
-    python benchmarks/fuzz.py --images 20000 --others 5000 --output fuzz.jsonl
+    python -m benchmarks.fuzz --images 20000 --others 5000 --output fuzz.jsonl
 
 Files of each kind are changed at random: bits, bytes, lengths, and values
 within json and zip files. The seed tells the change: one seed is one file for
@@ -9,7 +9,7 @@ exception, a process that dies, more than 60 s and more than 2 GB beside what
 the process began with are bugs. A run that is started again goes on after the
 seeds in its output.
 
-    python benchmarks/fuzz.py --again SEED --kind jpeg --output x.jsonl
+    python -m benchmarks.fuzz --again SEED --kind jpeg --output x.jsonl
 
 shows one of them with its traceback. The reader is
 `reader_double.ReaderDouble`; every fiftieth picture is registered as well.

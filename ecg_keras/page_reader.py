@@ -186,16 +186,19 @@ class PageReader:
             return _refused(
                 (f"{len(best.rows)} rows of traces are not {what}",), paper_map
             )
+        best.match(kinds, image, best.paper_map)
         # Upside down, rows are rows, too; without pulses only leads tell.
-        if not best.pulses and over is not None and self.kinds(len(over.rows)):
-            best.match(kinds)
-            if best.agreement < SURE_AGREEMENT:
-                over.match(self.kinds(len(over.rows)))
-                if over.agreement > best.agreement + SURE_AGREEMENT:
-                    best, kinds = over, self.kinds(len(over.rows))
+        unsure = best.agreement < SURE_AGREEMENT and not best.pulses
+        if unsure and over is not None and self.kinds(len(over.rows)):
+            over_kinds = self.kinds(len(over.rows))
+            over.match(over_kinds, image, over.paper_map)
+            if over.agreement > best.agreement + SURE_AGREEMENT:
+                best, kinds = over, over_kinds
 
         def read(picture, map_of_it):
-            best.match(kinds, picture, map_of_it)
+            # The picture itself has been matched.
+            if picture is not image:
+                best.match(kinds, picture, map_of_it)
             return best.reading(doubts)
 
         return _surest_of_pictures(
@@ -241,15 +244,14 @@ class _Look:
     def agreement(self):
         return self.candidates[0].agreement if self.candidates else -np.inf
 
-    def match(self, kinds, image=None, paper_map=None):
+    def match(self, kinds, image, paper_map):
         """Read the rows and find which of some kinds of pages they may be.
 
         Args:
             kinds: `known_layouts.KnownLayout`s.
-            image, paper_map: where rows are read, instead of the picture.
+            image, paper_map: where rows are read: the picture, or its page
+                without its grid.
         """
-        if image is None:
-            image, paper_map = self.image, self.paper_map
         image, paper_map = not_finer_than(image, paper_map)
         self.heights = read_whole_rows(
             image,
