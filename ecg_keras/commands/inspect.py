@@ -23,7 +23,7 @@ from ecg_keras.commands.page_flags import (
 )
 from ecg_keras.documents.pages import find_pages
 from ecg_keras.documents.sources import find_files
-from ecg_keras.ecg.digitized import DOUBTFUL, GOOD
+from ecg_keras.ecg.digitized import doubted
 from ecg_keras.errors import InputError, UsageError
 from ecg_keras.files import replacing, write_json
 from ecg_keras.page.paper import COARSE_GRID_MM
@@ -77,14 +77,7 @@ def inspect(config):
             problems.append(f"left out: {error}")
             continue
         registration = register(image, px_per_mm=px_per_mm)
-        damage = page.damage()
-        if damage:
-            quality = registration.quality
-            registration = dataclasses.replace(
-                registration,
-                quality=DOUBTFUL if quality == GOOD else quality,
-                reasons=(*damage, *registration.reasons),
-            )
+        registration = doubted(registration, page.damage())
         found[page.stem] = registration.quality
         write_json(
             description(registration, with_map=config.map),

@@ -49,16 +49,8 @@ class DigitizedEcg:
         return QUALITIES.index(self.quality)
 
     def doubted(self, reasons):
-        """The same reading, not good any more where there are reasons.
-
-        Args:
-            reasons: sequence of str, put before its own.
-        """
-        if not reasons:
-            return self
-        quality = DOUBTFUL if self.quality == GOOD else self.quality
-        reasons = (*reasons, *self.reasons)
-        return dataclasses.replace(self, quality=quality, reasons=reasons)
+        """See the function `doubted`."""
+        return doubted(self, reasons)
 
     def summary(self):
         """All but the samples, as a dict that JSON takes.
@@ -88,3 +80,17 @@ class DigitizedEcg:
             "source": self.source,
             "model": self.read_by,
         }
+
+
+def doubted(found, reasons):
+    """What was found, not good any more where there are reasons.
+
+    Args:
+        found: a dataclass with `quality` and `reasons`.
+        reasons: sequence of str, put before its own.
+    """
+    if not reasons:
+        return found
+    quality = DOUBTFUL if found.quality == GOOD else found.quality
+    reasons = (*reasons, *found.reasons)
+    return dataclasses.replace(found, quality=quality, reasons=reasons)
