@@ -72,7 +72,11 @@ def opened_page(path, index):
     """
     with opened(path) as document:
         try:
-            yield document[index]
+            page = document[index]
+            # pdfium 5.0 opens what is no page, and knows no rotation of it.
+            if pdfium_c.FPDFPage_GetRotation(page) < 0:
+                raise pypdfium2.PdfiumError("it is no page")
+            yield page
         except pypdfium2.PdfiumError as error:
             raise InputError(
                 f"{path}, page {index + 1}, is damaged: {error}"
