@@ -12,6 +12,7 @@ import tensorflow as tf
 from ecg_keras.data.augmentation import vary_light
 from ecg_keras.data.pictures import read_on_paper
 from ecg_keras.data.tensorflow_devices import keep_off_the_accelerator
+from ecg_keras.models.layout.straight_page import straighten
 from ecg_keras.page.paper import GAIN_MM_PER_MV
 from ecg_keras.page.row_images import (
     MARGIN_MM,
@@ -35,6 +36,8 @@ SHIFT_SAMPLES = 8
 N_CANDIDATES = 4
 # Share of pictures that are made coarser, and how coarse at most.
 COARSER_SHARE, COARSEST_PX_PER_MM = 0.3, 5.0
+# Share of pictures whose grid is taken away, as pages are read a second time.
+WITHOUT_GRID_SHARE = 0.2
 # Share of pictures beyond which all is black, as for the packaged tracers,
 # rather than the paper's colour.
 BLACK_SHARE = 0.4
@@ -108,7 +111,10 @@ def random_parts(pictures, n_columns, seed, position, augment=True):
     finest = MAX_PX_PER_MM
     if augment and rng.random() < COARSER_SHARE:
         finest = np.exp(rng.uniform(*np.log((COARSEST_PX_PER_MM, finest))))
-    image, paper_map = not_finer_than(*read_on_paper(picture), finest)
+    image, paper_map = read_on_paper(picture)
+    if augment and rng.random() < WITHOUT_GRID_SHARE:
+        image, paper_map = straighten(image, paper_map).without_grid()
+    image, paper_map = not_finer_than(image, paper_map, finest)
     beyond_rgb = paper_rgb(image)
     if augment and rng.random() < BLACK_SHARE:
         beyond_rgb = np.zeros(3)
