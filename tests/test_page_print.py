@@ -103,6 +103,18 @@ def test_an_empty_grid_has_no_rows():
     assert find_rows(page_with([])) == []
 
 
+def test_high_bars_alone_are_no_rows():
+    image = paper("lines")
+    for x_mm in range(20, 240, 30):
+        line(image, np.full(2, x_mm), np.array([30, 45]))
+    paper_map = PaperMap.from_homography(
+        np.diag([PX, PX, 1.0]), (0, 0, WIDTH_MM, HEIGHT_MM), 5
+    )
+    page = straighten(image, paper_map)
+    assert page.is_print.any()
+    assert find_rows(page) == []
+
+
 @pytest.mark.parametrize(
     ("gain", "pulse_mm", "speed"),
     [(10.0, 5.0, 25.0), (5.0, 5.0, 25.0), (20.0, 10.0, 50.0), (10, 2.5, None)],

@@ -189,6 +189,8 @@ def _first_zero_lines(runs, counts):
         [(top + bottom - 1) / 2 for top, bottom in column if bottom - top < 6]
         for column in runs
     ])  # fmt: skip
+    if not len(every):
+        return []
     shown = np.convolve(
         np.bincount(every.astype(int)), np.ones(int(3 * CELLS_PER_MM)), "same"
     )
