@@ -66,6 +66,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--others", type=int, default=5_000)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--kind", help="this kind alone")
     parser.add_argument("--again", type=int, help="this seed, with --kind")
     parser.add_argument("--minutes", type=float, default=600)
@@ -84,7 +85,8 @@ def main():
             for kind, share in kinds.items():
                 if flags.kind not in (None, kind):
                     continue
-                seeds = set(range(round(n * share / total)))
+                first = flags.first_seed
+                seeds = set(range(first, first + round(n * share / total)))
                 seeds -= {row["seed"] for row in done if row["kind"] == kind}
                 run_seeds(sorted(seeds), kind, corpus, flags.output, stop_s)
     print_table(results(flags.output))

@@ -79,6 +79,8 @@ def test_a_sample_submission_that_is_no_parquet_file(tmp_path, damage):
         ("signals_mv.npy", b""),
         ("ids.npy", 7),
         ("signals_mv.npy", np.array("a word")),
+        # Characters that are none, which NumPy holds.
+        ("leads.npy", np.full(12, 0x7FFFFFFF, np.uint32).view("<U1")),
     ],
 )
 def test_signals_whose_members_are_no_arrays(tmp_path, name, content):
@@ -156,7 +158,7 @@ def page_record(folder, change):
     return PageRecord("a", *names)
 
 
-@pytest.mark.parametrize("value", [None, [], "x", {"a": 1}])
+@pytest.mark.parametrize("value", [None, [], "x", {"a": 1}, 0])
 @pytest.mark.parametrize(
     "name", ["speed_mm_per_s", "rows", "name", "paper_map"]
 )
@@ -228,6 +230,7 @@ def test_a_pdf_of_which_a_line_lies_far_away(tmp_path, far):
         {"quality": None},
         {"reasons": None},
         {"settings": 3},
+        {"settings": "\ud800"},
         {"complete": {}},
         {"layout": {}, "speed_mm_per_s": "x"},
         {"layout": "\ud800"},

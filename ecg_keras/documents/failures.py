@@ -1,6 +1,7 @@
 """What people are told of pages that were not read, and what they can do."""
 
 import errno
+import re
 
 from ecg_keras.errors import InputError, is_disk_full, is_out_of_memory
 
@@ -17,6 +18,8 @@ NOT_READ_ADVICE = (
     "again"
 )
 DEFECT_ADVICE = "a defect of ecg_keras: please report it"
+# Surrogates that stand for no byte of a name.
+_NO_BYTE = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
 MEMORY_ADVICE = "make it smaller: a page needs about 2200 x 1700 px"
 
 
@@ -46,12 +49,12 @@ def is_of_the_machine(error):
 
 
 def printable(path):
-    """A path as text that any encoding takes.
+    """A path, or text, as text that any encoding takes.
 
-    A name that is not UTF-8 keeps its bytes as `\\xNN`.
+    A name that is not UTF-8 keeps its bytes as `\\xNN`; other halves of
+    surrogate pairs, which JSON may hold, become `\\uNNNN`.
     """
-    return (
-        str(path)
-        .encode("utf-8", "surrogateescape")
-        .decode("utf-8", "backslashreplace")
+    text = _NO_BYTE.sub(lambda half: f"\\u{ord(half[0]):04x}", str(path))
+    return text.encode("utf-8", "surrogateescape").decode(
+        "utf-8", "backslashreplace"
     )

@@ -52,7 +52,8 @@ def read_signals_file(path):
         ids = [str(name) for name in arrays["ids"]]
         leads = [str(name) for name in arrays["leads"]]
         signals_mv = arrays[units[0]].astype(np.float32)
-    except (TypeError, ValueError) as error:
+    # SystemError: a name with characters that are none.
+    except (TypeError, ValueError, SystemError) as error:
         raise InputError(f"{path} holds no signals: {error}") from None
     if sorted(leads) != sorted(LEADS):
         raise InputError(f"{path}: expected leads {LEADS}. Received: {leads}")

@@ -135,7 +135,17 @@ class PrintedLayout:
 
     @classmethod
     def from_dict(cls, values):
-        """The inverse of `to_dict`."""
+        """The inverse of `to_dict`.
+
+        Raises:
+            ValueError: a speed or a gain is not above 0.
+        """
+        scales = [row["gain_mm_per_mv"] for row in values["rows"]]
+        for scale in (values["speed_mm_per_s"], *scales):
+            if not scale > 0:
+                raise ValueError(
+                    f"expected a speed and gains above 0. Received: {scale}"
+                )
         rows = tuple(
             Row(
                 row["zero_y_mm"],
