@@ -4,6 +4,7 @@ The commands beside train.py and export.py.
 """
 
 import argparse
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -84,6 +85,10 @@ NEED_BEAM = ("archive", "archive-check")
 
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
+    # NumPy reads it when it is imported. A page's matrices are small: where
+    # other work is on the cores, OpenBLAS's threads wait for each other for
+    # many times as long as they compute.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     by_module = Path(sys.argv[0]).name == "__main__.py"
     parser = argparse.ArgumentParser(
         prog="python -m ecg_keras" if by_module else "ecg-keras",

@@ -10,7 +10,6 @@ leads of their own. Where beats are too few for it, how much all differ tells.
 import functools
 
 import numpy as np
-from scipy.signal import find_peaks
 
 from ecg_keras.models.layout.row_heights import PER_MM
 
@@ -45,6 +44,10 @@ def find_beats(heights, per_mm):
     Returns:
         (beats,) indices.
     """
+    # Imported here: it takes a second, and the competition's pages need no
+    # beats.
+    from scipy.signal import find_peaks
+
     steep = np.abs(np.gradient(heights, axis=1))
     width = max(round(2.0 * per_mm), 1)
     box = np.ones(width) / width
