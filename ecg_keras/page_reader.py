@@ -29,6 +29,7 @@ from ecg_keras.models.reading.printed_rows import (
     placed_in,
     read_printed_rows,
     read_segments,
+    start_compiling,
 )
 from ecg_keras.models.weight_files import read_packaged_network
 from ecg_keras.packaged import PAGE_READER, PRESETS
@@ -381,6 +382,7 @@ def load_page_reader(given=None):
         given: `Given`, what is known of all pages.
     """
     row_network = read_packaged_network(PRESETS["tracer"], "row_network")
+    start_compiling()
     return PageReader(row_network, register, given)
 
 

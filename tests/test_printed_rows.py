@@ -1,5 +1,8 @@
 """Rows of any page: sampled where they are, and what a mm means."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -145,6 +148,36 @@ def test_all_leads_are_filled_up_to_few_shapes(monkeypatch):
     )
     assert shapes == {(1, N_BINS, 1250)}
     assert [len(reading.height_mm) for reading in found] == [600, 608, 620]
+
+
+def test_leads_wait_for_the_decoders_that_are_being_compiled(monkeypatch):
+    running, done, beside = [], [], []
+
+    class Decoder:
+        def __init__(self, n_samples):
+            self.n_samples = n_samples
+
+        def predict_on_batch(self, logits):
+            beside.extend(running)
+            running.append(self.n_samples)
+            time.sleep(0.02)
+            done.append((self.n_samples, threading.current_thread()))
+            running.remove(self.n_samples)
+            flat = np.zeros((1, self.n_samples), np.float32)
+            return flat, flat
+
+    monkeypatch.setattr(printed_rows, "_decoder", Decoder)
+    thread = printed_rows.start_compiling.__wrapped__()
+    while not running and thread.is_alive():
+        time.sleep(0.001)
+    height_mm, _ = likely_path(np.zeros((N_BINS, 1300)))
+    thread.join()
+    assert height_mm.shape == (1300,)
+    here = threading.current_thread()
+    assert sorted(done, key=lambda one: one[0]) == [
+        (1250, thread), (2500, here), (5000, thread),
+    ]  # fmt: skip
+    assert not beside
 
 
 def test_a_row_is_as_wide_as_what_it_shows():

@@ -11,6 +11,7 @@ a mm means changes.
 import dataclasses
 import functools
 import math
+import threading
 
 import keras
 import numpy as np
@@ -34,6 +35,8 @@ from ecg_keras.page.row_images import (
 # Leads are filled up to a multiple of so many samples: few shapes, as some
 # backends compile for each.
 SAMPLES_UNIT = 1250
+# A quarter of a row and a whole one: what most pages print.
+USUAL_SAMPLES = (SAMPLES_UNIT, 4 * SAMPLES_UNIT)
 # Within so many mm of a lead's ends, what is less sure than this, mm, goes on
 # as it is farther in: separators, frames and its neighbour are read there.
 END_MM, END_STD_MM = 0.4, 0.3
@@ -123,6 +126,29 @@ def _decoder(n_samples):
     return keras.Model(logits, LikelyPath(dtype="float32")(logits))
 
 
+_decoding = threading.Lock()
+
+
+@functools.cache
+def start_compiling():
+    """Compile the decoders of `USUAL_SAMPLES` in a thread.
+
+    It is done where a first page is registered meanwhile: they take longer to
+    compile than all else.
+
+    Returns:
+        threading.Thread, the same one always.
+    """
+    thread = threading.Thread(target=_compile)
+    thread.start()
+    return thread
+
+
+def _compile():
+    for n_samples in USUAL_SAMPLES:
+        likely_path(np.zeros((N_BINS, n_samples), np.float32))
+
+
 def likely_path(logits):
     """Heights in mm along the Viterbi path, and their deviations.
 
@@ -138,9 +164,11 @@ def likely_path(logits):
     filled = np.pad(
         logits.astype(np.float32), ((0, 0), (0, length - n_samples)), "edge"
     )
+    # What is being compiled is waited for, and not compiled twice.
+    with _decoding:
+        found = _decoder(length).predict_on_batch(filled[None])
     return tuple(
-        np.asarray(values)[0, :n_samples] * GAIN_MM_PER_MV
-        for values in _decoder(length).predict_on_batch(filled[None])
+        np.asarray(values)[0, :n_samples] * GAIN_MM_PER_MV for values in found
     )
 
 
