@@ -3,11 +3,13 @@
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,6 +33,7 @@ from ecg_keras.archive.transform import ReadPages  # noqa: E402
 from ecg_keras.ecg.leads import LEADS  # noqa: E402
 from ecg_keras.errors import InputError, UsageError  # noqa: E402
 
+ROOT = Path(__file__).parents[1]
 IN_MEMORY = ("--direct_running_mode=in_memory",)
 
 
@@ -428,6 +431,65 @@ def test_a_saved_model_answers_as_it_does_alone(pages, tmp_path):
     expected = np.array(_picture(1), np.float64).mean() / 100
     np.testing.assert_allclose(row["V5"][-1000:], expected, rtol=1e-5)
     assert row["model"] == folder
+
+
+@pytest.fixture(scope="module")
+def recipes():
+    """The Python of docs/archives.md, block by block."""
+    text = (ROOT / "docs" / "archives.md").read_text()
+    return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def test_the_docs_read_the_shards_with_pandas_and_tf_data(
+    whole, recipes, monkeypatch
+):
+    monkeypatch.chdir(whole)
+    readings, _ = _rows(whole)
+    assert (readings["quality"] == "good").all()
+    with_pandas, with_tf_data, _ = recipes
+    names = {}
+    exec(with_pandas, names)
+    assert len(names["good"]) == len(readings) == 7
+    first = names["good"].iloc[0]
+    np.testing.assert_array_equal(
+        names["lead_ii_mv"], readings.loc[first["path"], first["page"]]["II"]
+    )
+    exec(with_tf_data, names)
+    found = sorted(
+        signals.tobytes() for signals in names["pages"].as_numpy_iterator()
+    )
+    expected = [
+        np.stack(row).astype(np.float32)
+        for row in readings[list(LEADS)].to_numpy()
+    ]
+    assert found == sorted(signals.tobytes() for signals in expected)
+    assert expected[0].shape == (12, 5000)
+
+
+def test_the_docs_read_pages_in_a_pipeline_of_ones_own(
+    recipes, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "ecg_keras.digitizer.load_digitizer", lambda *_: ReaderDouble()
+    )
+    (tmp_path / "scans").mkdir()
+    _picture(1).save(tmp_path / "scans" / "a.pdf")
+    (tmp_path / "scans" / "b.pdf").write_bytes(b"no page")
+    names, notes = {}, tmp_path / "notes"
+    exec(recipes[2], names)
+
+    def note(row, table):
+        with open(notes, "a") as file:
+            file.write(f"{table} {row['path']}\n")
+
+    with beam.Pipeline(options=_options()) as pipeline:
+        for table, rows in zip(
+            ("good", "bad"), names["read"](pipeline), strict=True
+        ):
+            rows | table >> beam.Map(note, table)
+    told = notes.read_text().splitlines()
+    assert sorted(told) == ["bad scans/b.pdf", "good scans/a.pdf"]
 
 
 @pytest.mark.slow
