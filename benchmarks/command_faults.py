@@ -118,7 +118,7 @@ class Train:
         self.folder, self.n_epochs = folder, n
         render_dataset(RenderConfig(str(folder / "data"), records=7))
         self.config = tiny_config(folder / "data", folder / "run")
-        self.expected = [str(k) for k in range(n)]
+        self.expected = [str(epoch + 1) for epoch in range(n)]
 
     def command(self, output):
         import dataclasses

@@ -1,6 +1,7 @@
 """Files and folders that a command writes: whole, and never over others."""
 
 import contextlib
+import glob
 import json
 import os
 import shutil
@@ -60,9 +61,31 @@ def replacing(path):
             partial.unlink(missing_ok=True)
 
 
+def remove_partial(folder, name=None, below=False):
+    """Remove what killed runs left of `replacing` in a folder.
+
+    Only for the one process that may write there.
+
+    Args:
+        folder: where to look.
+        name: of what was to be written; any by default.
+        below: look in the folders below, too.
+    """
+    name = "*" if name is None else glob.escape(name)
+    pattern = f".partial-{'[0-9a-f]' * 8}-{name}"
+    folder = Path(folder)
+    for left in list((folder.rglob if below else folder.glob)(pattern)):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def alone_in(folder):
     """Be the one process that works in a folder; a kill gives it free.
+
+    What killed processes left half-written there is removed.
 
     Raises:
         InputError: another process does.
@@ -75,6 +98,7 @@ def alone_in(folder):
             f"another process is working in {folder}: wait for it, or end it"
         ) from None
     try:
+        remove_partial(folder, below=True)
         yield
     finally:
         lock.release()

@@ -6,7 +6,13 @@ import pandas as pd
 import pytest
 
 from ecg_keras.errors import InputError, is_disk_full, is_out_of_memory
-from ecg_keras.files import alone_in, check_output_dir, replacing, write_csv
+from ecg_keras.files import (
+    alone_in,
+    check_output_dir,
+    remove_partial,
+    replacing,
+    write_csv,
+)
 from ecg_keras.settings import (
     load_json,
     parse_flags,
@@ -105,6 +111,26 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         _raise(ZeroDivisionError())
     assert path.read_text() == "old"
     assert [p.name for p in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_what_a_kill_left_half_written_is_removed(tmp_path):
+    def leave(path):
+        with replacing(path) as partial:
+            partial.write_text("whole")
+        partial.write_text("half")
+        return partial
+
+    names = ("a[1].csv", "b.csv", "below/c.csv")
+    left = [leave(tmp_path / name) for name in names]
+    kept = tmp_path / ".partial-of-mine"
+    kept.touch()
+    remove_partial(tmp_path, "a[1].csv")
+    assert [path.exists() for path in left] == [False, True, True]
+    remove_partial(tmp_path)
+    assert [path.exists() for path in left] == [False, False, True]
+    with alone_in(tmp_path):
+        assert not left[2].exists()
+    assert kept.exists() and (tmp_path / "b.csv").read_text() == "whole"
 
 
 def test_a_folder_replaces_a_folder_as_a_whole(tmp_path):

@@ -315,9 +315,11 @@ def test_a_killed_run_goes_on_after_what_is_whole(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         digitize(_config(names, tmp_path))
     monkeypatch.setattr(digitizing, "write_signals", write)
+    half = tmp_path / "out" / ".partial-0123abcd-1.csv"
+    half.touch()
     Answers.calls = 0
     assert run(_config(names, tmp_path)) == 0
-    assert Answers.calls == 2
+    assert Answers.calls == 2 and not half.exists()
     for name in ("0.csv", "1.csv", "2.csv"):
         assert (tmp_path / "out" / name).read_bytes() == (
             tmp_path / "whole" / name

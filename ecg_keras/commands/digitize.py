@@ -50,6 +50,7 @@ from ecg_keras.files import (
     DAMAGED,
     LOCK_FILE,
     check_output_dir,
+    remove_partial,
     replacing,
     write_json,
 )
@@ -188,6 +189,9 @@ def digitize(config):
         kinds = sorted({path.suffix or path.name for path in ignored})
         print(f"left out {len(ignored)} other files: {' '.join(kinds)}")
     output_dir.mkdir(parents=True, exist_ok=True)
+    # Runs write here only under the lock: what there is now, a kill left.
+    with filelock.FileLock(output_dir / LOCK_FILE):
+        remove_partial(output_dir)
     reader = _Reader(config, output_dir)
     groups = [pages] if config.average_images else [[page] for page in pages]
     results = []
@@ -198,7 +202,8 @@ def digitize(config):
             results += done
             bar.update(len(group))
     if config.report:
-        path = write_report(output_dir, results, config.whole_page)
+        with filelock.FileLock(output_dir / LOCK_FILE):
+            path = write_report(output_dir, results, config.whole_page)
         print(f"report: {path}")
     return results
 

@@ -27,7 +27,7 @@ from ecg_keras.ecg.submission import (
     submission_rows,
 )
 from ecg_keras.errors import InputError
-from ecg_keras.files import alone_in, replacing, write_json
+from ecg_keras.files import alone_in, remove_partial, replacing, write_json
 from ecg_keras.packaged import DEFAULT_MODEL, is_packaged
 from ecg_keras.page import jpeg_damage
 from ecg_keras.page.images import read_image
@@ -89,6 +89,7 @@ def submit(config):
     with alone_in(parts_dir):
         if output.exists():
             raise InputError(f"{output} exists; give another --output")
+        remove_partial(output.parent, output.name)
         bad = _write(output, parts_dir, records, data_dir, config)
     shutil.rmtree(parts_dir)
     n_rows = int(table["number_of_rows"].sum())
