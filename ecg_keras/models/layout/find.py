@@ -123,7 +123,7 @@ def candidates(rows, ends, kinds=KNOWN):
         list of `Candidate`.
     """
     found = []
-    windows = functools.cache(functools.partial(_heights, rows))
+    compared = _Compared(rows)
     beats = RowBeats.of(rows, *ends[:2])
     for kind in kinds:
         for first in range(max(len(rows) - len(kind.rows) + 1, 0)):
@@ -131,7 +131,7 @@ def candidates(rows, ends, kinds=KNOWN):
             best = max(
                 (
                     _candidate(
-                        kind, first, windows, beats, x_start, width, ends
+                        kind, first, compared, beats, x_start, width, ends
                     )
                     for x_start, width in _columns(kind, ends)
                 ),
@@ -178,7 +178,7 @@ def _columns(kind, ends):
     ]
 
 
-def _candidate(kind, first, windows_of, beats, x_start, width, ends):
+def _candidate(kind, first, compared, beats, x_start, width, ends):
     """A kind with its columns at one place, scored."""
     x_end = ends[1]
     windows = []
@@ -191,26 +191,20 @@ def _candidate(kind, first, windows_of, beats, x_start, width, ends):
         right = min(x_start + (column + 1) * width, x_end) - EDGE_MM
         if right - left < LEAST_PIECE_MM:
             continue
-        heights = windows_of(left, right)
-        heights = heights[:, first : first + len(kind.rows)]
-        full = [
-            index
+        taken = [
+            (first + index, row[column])
             for index, row in enumerate(kind.rows)
             if len(row) > column and row != (ANY,)
         ]
-        leads = [kind.rows[index][column] for index in full]
+        full = tuple(index for index, _ in taken)
+        leads = tuple(lead for _, lead in taken)
+        windows.append((leads, compared.heights(left, right)[0, list(full)]))
+        agreement += compared.agreement(left, right, full, leads, below)
         strips = [k for k, row in enumerate(kind.rows) if row == (ANY,)]
-        windows.append((leads, heights[0, full]))
-        n_pieces = max(round((right - left) / PIECE_MM), 1)
-        for piece in np.array_split(heights, n_pieces, axis=2):
-            agreement += _told(leads, piece[:, full], below)
-            for place, index in enumerate(strips):
-                for lead, told in for_strips[place].items():
-                    more = _strip_evidence(
-                        lead, piece[:, index], leads, piece[:, full]
-                    )
-                    if more is not None:
-                        told.append(more)
+        for told, index in zip(for_strips, strips, strict=True):
+            own = compared.strip(left, right, first + index, full, leads)
+            for lead, more in own.items():
+                told[lead].extend(more)
     chosen, told, margin = _strip_leads(for_strips)
     agreement += told
     # Where columns begin to a mm, edges of beats would decide.
@@ -229,11 +223,51 @@ def _candidate(kind, first, windows_of, beats, x_start, width, ends):
     )  # fmt: skip
 
 
-def _heights(rows, left_mm, right_mm):
-    """(2, rows, n) heights of rows between two x: as they are, and aligned."""
-    x = np.arange(left_mm, right_mm, 1 / PER_MM)
-    heights = np.stack([row.at(x) for row in rows])
-    return np.stack([heights, aligned(heights)])
+class _Compared:
+    """Rows and leads, compared once: kinds of pages ask much the same.
+
+    Args:
+        rows: list of `row_heights.RowHeights`.
+    """
+
+    def __init__(self, rows):
+        self.rows = rows
+        self.heights = functools.cache(self._heights)
+        self.agreement = functools.cache(self._agreement)
+        self.strip = functools.cache(self._strip)
+
+    def _heights(self, left_mm, right_mm):
+        """(2, rows, n) heights between two x: as they are, and aligned."""
+        x = np.arange(left_mm, right_mm, 1 / PER_MM)
+        heights = np.stack([row.at(x) for row in self.rows])
+        return np.stack([heights, aligned(heights)])
+
+    def _pieces(self, left_mm, right_mm):
+        n_pieces = max(round((right_mm - left_mm) / PIECE_MM), 1)
+        return np.array_split(self.heights(left_mm, right_mm), n_pieces, axis=2)
+
+    def _agreement(self, left_mm, right_mm, indices, leads, below):
+        """For or against some rows being some leads between two x."""
+        return sum(
+            _told(leads, piece[:, list(indices)], below)
+            for piece in self._pieces(left_mm, right_mm)
+        )
+
+    def _strip(self, left_mm, right_mm, index, indices, leads):
+        """Of each lead what tells for a row being a strip of it.
+
+        Returns:
+            {lead: list of (evidence, weight)}, see `_strip_evidence`.
+        """
+        told = {lead: [] for lead in STRIP_LEADS}
+        for piece in self._pieces(left_mm, right_mm):
+            for lead in STRIP_LEADS:
+                more = _strip_evidence(
+                    lead, piece[:, index], leads, piece[:, list(indices)]
+                )
+                if more is not None:
+                    told[lead].append(more)
+        return told
 
 
 def _told(leads, both, agrees_below=AGREES_BELOW):
