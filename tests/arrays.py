@@ -1,5 +1,6 @@
 """Arrays to and from the backend, for tests of layers and decoding."""
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -13,6 +14,18 @@ def to_numpy(x):
 def to_tensor(x):
     """A float32 tensor."""
     return ops.convert_to_tensor(np.asarray(x, np.float32))
+
+
+def compiled(function):
+    """A function of tensors as within a model: JAX compiles it as one program.
+
+    Called by itself, JAX compiles each of its steps, which takes far longer.
+    """
+    if keras.backend.backend() != "jax":
+        return function
+    import jax
+
+    return jax.jit(function)
 
 
 def gaussian_logits(level_mv, deviation_mv):

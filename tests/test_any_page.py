@@ -289,6 +289,8 @@ def test_a_rendered_folder_says_what_its_pages_show(tmp_path):
         )
 
 
+@pytest.mark.slow
+@pytest.mark.floor
 def test_a_killed_folder_of_any_pages_is_finished(tmp_path):
     config = RenderConfig(str(tmp_path / "p"), 2, variety="any")
     render_dataset(config)

@@ -191,6 +191,8 @@ def _downloaded(page, link):
         return download.value.suggested_filename, file.read()
 
 
+@pytest.mark.slow
+@pytest.mark.floor
 @pytest.mark.filterwarnings("ignore:The inplace keyword")
 def test_pages_are_dropped_read_corrected_and_downloaded(
     server, page, tmp_path
@@ -335,6 +337,8 @@ def test_corners_are_marked_on_the_picture(server, page, tmp_path):
     )
 
 
+@pytest.mark.slow
+@pytest.mark.floor
 def test_a_page_is_read_by_the_packaged_reader(page, tmp_path):
     image, _, mv = drawn_page()
     save(tmp_path / "a.png", image)

@@ -157,6 +157,8 @@ def test_a_defect_is_told_and_others_go_on(page_file, capsys):
         assert session.read(shown.number).quality == "good"
 
 
+@pytest.mark.slow
+@pytest.mark.floor
 def test_paths_of_a_pdf_are_read_exactly_and_pixels_where_it_is_said(
     session, tmp_path
 ):

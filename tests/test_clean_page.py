@@ -191,6 +191,8 @@ def _digest(folder):
     }
 
 
+@pytest.mark.slow
+@pytest.mark.floor
 def test_a_seed_gives_a_folder_and_a_killed_one_is_finished(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     render_dataset(RenderConfig(str(whole), 2))

@@ -138,6 +138,8 @@ def test_quarter_turns_happen_to_damaged_photos_only(page):
     assert len(turns["0010"]) > 2
 
 
+@pytest.mark.slow
+@pytest.mark.floor
 def test_a_turned_photo_is_as_wide_as_the_upright_one_is_high(page):
     seed_of = {
         _quarter(degrade(page, "0010", _rng(seed), (90, 120))[1]) % 2: seed

@@ -38,6 +38,7 @@ PX = 8  # a mm
 ROWS_3X4 = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"),
             ("III", "aVF", "V3", "V6"))  # fmt: skip
 SURE = 8.0
+SLOW = pytest.mark.slow, pytest.mark.floor
 CABRERA = ("aVL", "I", "-aVR", "II", "aVF", "III")
 
 
@@ -121,7 +122,7 @@ def score_db_of(reading, mv):
     [
         ((*ROWS_3X4, ("V1",)), "3x4+1 (V1)"),
         (tuple(zip(LEADS[:6], LEADS[6:], strict=True)), "6x2"),
-        (tuple((lead,) for lead in CABRERA), "6x1"),
+        pytest.param(tuple((lead,) for lead in CABRERA), "6x1", marks=SLOW),
     ],
 )
 def test_a_page_of_a_layout_is_read_as_that(rows, name):
@@ -134,6 +135,8 @@ def test_a_page_of_a_layout_is_read_as_that(rows, name):
     assert digitized.signals_mv.shape == (12, 5000)
 
 
+@pytest.mark.slow
+@pytest.mark.floor
 def test_chest_leads_that_turn_smoothly_are_not_taken_for_cabreras_order():
     """Each is nearly the middle of its neighbours, as in that order."""
     mv = signals_mv()
@@ -147,6 +150,8 @@ def test_chest_leads_that_turn_smoothly_are_not_taken_for_cabreras_order():
     assert "nothing on the page tells which leads" in digitized.reasons[0]
 
 
+@pytest.mark.slow
+@pytest.mark.floor
 def test_another_speed_and_gain_are_told_by_the_pulses():
     mv = signals_mv()
     layout = even_rows(
@@ -158,6 +163,8 @@ def test_another_speed_and_gain_are_told_by_the_pulses():
     assert digitized.signals_mv.shape == (12, 2500)
 
 
+@pytest.mark.slow
+@pytest.mark.floor
 def test_without_a_pulse_speed_and_gain_are_assumed_and_doubtful():
     layout = even_rows(tuple(zip(LEADS[:6], LEADS[6:], strict=True)))
     digitized = read(layout, signals_mv(), pulse_mm=0).digitized
@@ -169,6 +176,8 @@ def test_without_a_pulse_speed_and_gain_are_assumed_and_doubtful():
     assert digitized.quality == "good", digitized.reasons
 
 
+@pytest.mark.slow
+@pytest.mark.floor
 def test_four_columns_of_62_mm_tell_the_speed():
     layout = even_rows((*ROWS_3X4, ("II",)))
     digitized = read(layout, signals_mv(), pulse_mm=0).digitized
@@ -195,6 +204,8 @@ def test_a_page_without_the_rows_of_a_given_layout_is_refused():
     assert digitized.reasons == ("3 rows of traces are not 12x1",)
 
 
+@pytest.mark.slow
+@pytest.mark.floor
 def test_a_picture_upside_down_is_registered_and_read_by_the_packaged_reader():
     mv = signals_mv(2.0)
     layout = even_rows((*ROWS_3X4, ("II",)))
@@ -208,6 +219,8 @@ def test_a_picture_upside_down_is_registered_and_read_by_the_packaged_reader():
     assert score_db_of(reading, mv) > 6
 
 
+@pytest.mark.slow
+@pytest.mark.floor
 def test_a_curve_without_a_pulse_that_no_lead_tells_of_is_refused():
     mv = np.tile(np.sin(np.arange(5000) / 150) / 2, (12, 1))
     layout = even_rows((("V1",),))

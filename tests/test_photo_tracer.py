@@ -11,6 +11,7 @@ from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.ecg.synthesis import simulate
 
 RATE_HZ = 500
+SLOW = pytest.mark.slow, pytest.mark.floor
 
 pytestmark = pytest.mark.filterwarnings(
     # TensorFlow's own use of NumPy.
@@ -23,7 +24,7 @@ def tracer():
     return load("photo_tracer")
 
 
-@pytest.mark.parametrize("kind", ["0005", "0006"])
+@pytest.mark.parametrize("kind", ["0005", pytest.param("0006", marks=SLOW)])
 def test_it_digitises_a_photo(tracer, kind):
     table_mv = from_grid(simulate(np.random.default_rng(11)), RATE_HZ)
     page = render_page(table_mv, RATE_HZ)

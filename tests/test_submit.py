@@ -105,6 +105,8 @@ def test_a_submission_follows_the_test_table_and_can_be_scored(model, folder):
     np.testing.assert_allclose(again["value"], found["value"], atol=1e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.floor
 def test_a_killed_submit_goes_on_to_the_same_file(model, folder, monkeypatch):
     submit(_config(model, folder))
     whole = (folder / "submission.csv").read_bytes()

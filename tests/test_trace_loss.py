@@ -7,7 +7,7 @@ from ecg_keras.page.row_images import (
     REACH_MV,
 )
 from ecg_keras.training.losses import TraceLoss, trace_entropy, trace_snr_db
-from tests.arrays import gaussian_logits, to_numpy, to_tensor
+from tests.arrays import compiled, gaussian_logits, to_numpy, to_tensor
 
 pytestmark = pytest.mark.filterwarnings(
     # TensorFlow's own use of NumPy.
@@ -20,8 +20,9 @@ def test_the_entropy_is_least_where_the_target_is():
     level = np.array([[0.4, -0.7, np.nan]])
     right = gaussian_logits(np.nan_to_num(level), 0.8 * BIN_MV)
     wrong = gaussian_logits(np.nan_to_num(level) + 0.1, 0.8 * BIN_MV)
+    entropy = compiled(lambda *tensors: trace_entropy(*tensors, 0.8))
     low, high = (
-        to_numpy(trace_entropy(to_tensor(level), to_tensor(x), 0.8))[0]
+        to_numpy(entropy(to_tensor(level), to_tensor(x)))[0]
         for x in (right, wrong)
     )
     # The entropy of the target itself: a Gaussian's, in bins.
@@ -33,9 +34,8 @@ def test_what_leaves_the_strip_is_not_judged():
     level = np.array([[0.4, 1.01 * REACH_MV]])
     alone = np.array([[0.4, np.nan]])
     logits = to_tensor(gaussian_logits(np.array([[0.3, 0.0]]), 0.03))
-    loss = TraceLoss()
-    one, two = (
-        to_numpy(loss.call(to_tensor(x), logits)) for x in (level, alone)
-    )
+    loss = compiled(TraceLoss().call)
+    one, two = (to_numpy(loss(to_tensor(x), logits)) for x in (level, alone))
     np.testing.assert_allclose(one, two)
-    assert np.isfinite(to_numpy(trace_snr_db(to_tensor(level), logits))).all()
+    snr_db = compiled(trace_snr_db)(to_tensor(level), logits)
+    assert np.isfinite(to_numpy(snr_db)).all()

@@ -21,7 +21,7 @@ from ecg_keras.page.layouts import OTHERS
 from ecg_keras.page.row_images import (
     N_BINS,
 )
-from tests.arrays import to_numpy, to_tensor
+from tests.arrays import compiled, to_numpy, to_tensor
 
 RATE_HZ = 500
 pytestmark = pytest.mark.filterwarnings(
@@ -35,7 +35,7 @@ def tracer():
     return load("tracer")
 
 
-def testmax_plus_scan_are_those_of_the_best_of_all_paths():
+def test_scores_are_those_of_the_best_of_all_paths():
     """Against dynamic programming, step by step; lengths around 2^n."""
     rng = np.random.default_rng(0)
     for n_samples in (2, 3, 8, 9, 10, 33):
@@ -45,7 +45,7 @@ def testmax_plus_scan_are_those_of_the_best_of_all_paths():
         for i in range(1, n_samples):
             best = (expected[-1][:, :, None] + step[:, i - 1]).max(axis=1)
             expected.append(best + score[:, i])
-        found = max_plus_scan(to_tensor(score), to_tensor(step))
+        found = compiled(max_plus_scan)(to_tensor(score), to_tensor(step))
         np.testing.assert_allclose(
             to_numpy(found), np.stack(expected, axis=1), atol=1e-4
         )

@@ -142,10 +142,14 @@ def test_rows_are_validated_as_they_are_read(any_pages_dir):
     assert np.isfinite(logs["val_loss"])
 
 
+@pytest.mark.slow  # Ten to thirty seconds of compilation for a step.
 @pytest.mark.parametrize(
     "name",
-    # The largest: half a minute of compilation for a step.
-    ["frame", "photo_frame", pytest.param("pose", marks=pytest.mark.slow)],
+    [
+        pytest.param("frame", marks=pytest.mark.floor),
+        pytest.param("photo_frame", marks=pytest.mark.floor),
+        "pose",
+    ],
 )
 def test_a_registration_network_replaces_its_own_in_a_tracer(
     pages_dir, monkeypatch, name

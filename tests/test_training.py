@@ -285,6 +285,8 @@ def test_mixed_precision_gives_millivolts_in_float32(tiny_encoder):
     assert model.output.dtype == "float32"
 
 
+@pytest.mark.slow
+@pytest.mark.floor
 def test_without_data_a_demo_is_trained(
     config, monkeypatch, tmp_path, capsys, tiny_encoder
 ):

@@ -14,11 +14,23 @@ from ecg_keras.models.registration.spline import (
 from ecg_keras.models.registration.wavy_page import find_displacement
 from ecg_keras.page.coordinates import MIDDLE_PX
 from ecg_keras.page.paper import PAGE_HEIGHT_PX, PAGE_WIDTH_PX
-from tests.arrays import to_numpy, to_tensor
+from tests.arrays import compiled, to_numpy, to_tensor
 
 LINES_X_PX, LINES_Y_PX = np.linspace(150, 2050, 8), np.linspace(500, 1640, 6)
 
 
+@compiled
+def _found_on_lines(straightened, cells):
+    """The displacement found, right and down, on the lattice of lines."""
+    return displacement_on_grid(
+        find_displacement(straightened, cells),
+        LINES_X_PX - MIDDLE_PX[0],
+        LINES_Y_PX - MIDDLE_PX[1],
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.floor
 @pytest.mark.parametrize("kind", ["0001", "0003", "0005", "0009", "0012"])
 def test_the_grid_corrects_what_the_network_is_off(page, kind):
     """A picture straightened badly, with cells that are off by some px."""
@@ -37,13 +49,10 @@ def test_the_grid_corrects_what_the_network_is_off(page, kind):
     cells[0, ..., :2] = np.nan_to_num(target[..., :2])
     cells[0, ..., :2] += rng.normal(0, 0.15, cells[0, ..., :2].shape)
     cells[0, ..., 2] = np.where(np.isnan(target[..., 0]), 3.0, -1.5)
-    displacement = find_displacement(
-        to_tensor(straightened[None]), to_tensor(cells)
-    )
     right, down = (
         to_numpy(shift)[0]
-        for shift in displacement_on_grid(
-            displacement, LINES_X_PX - MIDDLE_PX[0], LINES_Y_PX - MIDDLE_PX[1]
+        for shift in _found_on_lines(
+            to_tensor(straightened[None]), to_tensor(cells)
         )
     )
     lines = np.stack(np.meshgrid(LINES_X_PX, LINES_Y_PX), axis=-1)

@@ -171,6 +171,8 @@ def test_the_file_of_another_network_is_refused(recipe):
         read_packaged(recipe)
 
 
+@pytest.mark.slow
+@pytest.mark.floor
 def test_loading_the_tracers_imports_neither_tensorflow_nor_keras_hub():
     code = (
         "import sys, ecg_keras; "
