@@ -11,8 +11,9 @@ PRESETS = {
     "tracer": WEIGHTS / "tracer.json",
     "photo_tracer": WEIGHTS / "photo_tracer.json",
 }
-# Reads pages of any layout, one at a time (`page_reader`).
+# Reads pages of any layout, one at a time (`page_reader`, docs/reader.md).
 PAGE_READER = "reader"
+READER_WEIGHTS = WEIGHTS / "reader.json"
 DEFAULT_MODEL = PAGE_READER
 
 

@@ -2,8 +2,9 @@
 where -> signals, and how far they are to be trusted.
 
 Where the competition's page is found, what is printed where is known; of other
-pages it is found. A page that is not read surely is read once more without its
-grid, which may be as dark as the traces, and the surer reading counts.
+pages it is found. A page that is not read surely is looked at again, by another
+network and without its grid, which may be as dark as the traces: the surest
+reading counts.
 
     reader = load_page_reader()
     reading = reader.read(image)
@@ -31,8 +32,9 @@ from ecg_keras.models.reading.printed_rows import (
     read_segments,
     start_compiling,
 )
+from ecg_keras.models.reading.row_network import mean_of
 from ecg_keras.models.weight_files import read_packaged_network
-from ecg_keras.packaged import PAGE_READER, PRESETS
+from ecg_keras.packaged import PAGE_READER, PRESETS, READER_WEIGHTS
 from ecg_keras.page.layouts import COMPETITION
 from ecg_keras.page.paper import GAIN_MM_PER_MV, PAPER_SPEED_MM_PER_S
 from ecg_keras.page.paper_map import PaperMap
@@ -84,16 +86,19 @@ class PageReader:
     """Reads pages of any layout.
 
     Args:
-        row_network: see `row_network.build_row_network`.
+        row_network: see `row_network.build_row_network`; of pictures.
         register: function of an image and of its px for each mm, or None, that
             finds its `Registration`.
         given: `Given`, what the user says of all pages.
+        second_network: the row network of a second look, at pages that are not
+            read surely; None: the same.
     """
 
-    def __init__(self, row_network, register, given=None):
+    def __init__(self, row_network, register, given=None, second_network=None):
         self.row_network = row_network
         self.register = register
         self.given = given or Given()
+        self.second_network = second_network or row_network
 
     def read(self, image):
         """Read a picture.
@@ -146,15 +151,13 @@ class PageReader:
         page = straighten(image, paper_map)
         pulses = find_pulses(page, find_rows(page))
 
-        def read(picture, map_of_it):
-            readings = read_printed_rows(
-                picture, map_of_it, layout, self.row_network
-            )
+        def read(picture, map_of_it, network):
+            readings = read_printed_rows(picture, map_of_it, layout, network)
             return _reading(
                 image, paper_map, page, layout, readings, pulses, doubts
             )
 
-        return _surest_of_pictures(read, (image, paper_map), page, doubts)
+        return self.surest_of_pictures(read, image, paper_map, page, doubts)
 
     def read_mapped(self, image, paper_map, doubts=()):
         """Read a picture whose mm are known.
@@ -187,24 +190,52 @@ class PageReader:
             return _refused(
                 (f"{len(best.rows)} rows of traces are not {what}",), paper_map
             )
-        best.match(kinds, image, best.paper_map)
+        best.match(kinds, image, best.paper_map, self.row_network)
         # Upside down, rows are rows, too; without pulses only leads tell.
         unsure = best.agreement < SURE_AGREEMENT and not best.pulses
         if unsure and over is not None and self.kinds(len(over.rows)):
             over_kinds = self.kinds(len(over.rows))
-            over.match(over_kinds, image, over.paper_map)
+            over.match(over_kinds, image, over.paper_map, self.row_network)
             if over.agreement > best.agreement + SURE_AGREEMENT:
                 best, kinds = over, over_kinds
 
-        def read(picture, map_of_it):
-            # The picture itself has been matched.
-            if picture is not image:
-                best.match(kinds, picture, map_of_it)
+        def read(picture, map_of_it, network):
+            # The picture itself has been matched by the first network.
+            if picture is not image or network is not self.row_network:
+                best.match(kinds, picture, map_of_it, network)
             return best.reading(doubts)
 
-        return _surest_of_pictures(
-            read, (image, best.paper_map), best.page, doubts
+        return self.surest_of_pictures(
+            read, image, best.paper_map, best.page, doubts
         )
+
+    def surest_of_pictures(self, read, image, paper_map, page, doubts):
+        """What is read of a picture, or by a second look at it.
+
+        That is by the second network: at the picture, and at its page without
+        its grid, which is coarser: that loses what is fine, and noise.
+
+        Args:
+            read: function of an image, its `PaperMap` and the row network for
+                it, a `PageReading`.
+            image, paper_map, doubts: see `read_mapped`.
+            page: `StraightPage` of the picture.
+
+        Returns:
+            `PageReading`, the surer one.
+        """
+        reading = read(image, paper_map, self.row_network)
+        # Another look tells nothing of these.
+        known = {*doubts, SPEED_ASSUMED, GAIN_ASSUMED}
+        if set(reading.digitized.reasons) <= known:
+            return reading
+        if self.second_network is not self.row_network:
+            again = read(image, paper_map, self.second_network)
+            if again.digitized.quality == GOOD:
+                return again
+            reading = _surest(reading, again)
+        again = read(*page.without_grid(), self.second_network)
+        return _surest(reading, again)
 
     def kinds(self, n_rows):
         """The kinds of pages that so many rows may be."""
@@ -245,13 +276,14 @@ class _Look:
     def agreement(self):
         return self.candidates[0].agreement if self.candidates else -np.inf
 
-    def match(self, kinds, image, paper_map):
+    def match(self, kinds, image, paper_map, row_network):
         """Read the rows and find which of some kinds of pages they may be.
 
         Args:
             kinds: `known_layouts.KnownLayout`s.
             image, paper_map: where rows are read: the picture, or its page
                 without its grid.
+            row_network: that of these.
         """
         image, paper_map = not_finer_than(image, paper_map)
         self.heights = read_whole_rows(
@@ -259,7 +291,7 @@ class _Look:
             paper_map,
             self.rows,
             self.pulses,
-            self.reader.row_network,
+            row_network,
         )
         ends = find.trace_ends(self.rows, self.pulses, self.page)
         self.candidates = find.candidates(self.heights, ends, kinds)
@@ -300,24 +332,6 @@ class _Look:
 
 def _surest(*readings):
     return min(readings, key=lambda reading: reading.doubtfulness)
-
-
-def _surest_of_pictures(read, picture, page, doubts):
-    """What is read of a picture, or of its page without its grid.
-
-    The latter is coarser, which loses what is fine, and noise.
-
-    Args:
-        read: function of an image and its `PaperMap`, a `PageReading`.
-        picture: the image and its map.
-        page: its `StraightPage`.
-        doubts: reasons to doubt the map.
-    """
-    reading = read(*picture)
-    # Another look tells nothing of these.
-    if set(reading.digitized.reasons) <= {*doubts, SPEED_ASSUMED, GAIN_ASSUMED}:
-        return reading
-    return _surest(reading, read(*page.without_grid()))
 
 
 def _reading(
@@ -381,9 +395,14 @@ def load_page_reader(given=None):
     Args:
         given: `Given`, what is known of all pages.
     """
-    row_network = read_packaged_network(PRESETS["tracer"], "row_network")
+    networks = [
+        read_packaged_network(path, "row_network")
+        for path in (PRESETS["tracer"], READER_WEIGHTS)
+    ]
     start_compiling()
-    return PageReader(row_network, register, given)
+    # The tracer's network follows clean traces best, the reader's own those
+    # that wear and scanners left little of.
+    return PageReader(mean_of(networks), register, given, networks[-1])
 
 
 def _refused(reasons, paper_map=None):

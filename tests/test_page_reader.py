@@ -30,7 +30,6 @@ from ecg_keras.page_reader import (
     Given,
     PageReader,
     PageReading,
-    _surest_of_pictures,
     load_page_reader,
 )
 
@@ -293,20 +292,26 @@ def test_a_page_is_read_without_its_grid_where_that_is_surer():
     )
     seen = []
 
-    def read(image, paper_map):
-        seen.append(image.shape)
-        return (unsure, surer)[len(seen) - 1]
+    def read(image, paper_map, network):
+        seen.append((image.shape, network))
+        return (unsure, unsure, surer)[len(seen) - 1]
 
-    found = _surest_of_pictures(read, (image, paper_map), page, ())
-    assert found is surer and seen == [image.shape, picture.shape]
+    reader = PageReader("first", None, second_network="second")
+    found = reader.surest_of_pictures(read, image, paper_map, page, ())
+    assert found is surer
+    assert seen == [
+        (image.shape, "first"),
+        (image.shape, "second"),
+        (picture.shape, "second"),
+    ]
     # What another look does not tell: that it is good, or has a map in doubt.
     for quality, reasons in (("good", ()), ("doubtful", ("the map",))):
         told = PageReading(
             DigitizedEcg(signals_mv(), quality=quality, reasons=reasons)
         )
         seen = iter([told])
-        found = _surest_of_pictures(
-            lambda *_, seen=seen: next(seen), (image, None), page, ("the map",)
+        found = reader.surest_of_pictures(
+            lambda *_, seen=seen: next(seen), image, None, page, ("the map",)
         )
         assert found is told
 

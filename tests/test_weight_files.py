@@ -8,9 +8,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 
 from ecg_keras.errors import InputError
-from ecg_keras.models.reading.row_network import build_row_network
+from ecg_keras.models.reading.row_network import build_row_network, mean_of
 from ecg_keras.models.registration.frame_network import build_frame_network
 from ecg_keras.models.saving import without_initialisers
 from ecg_keras.models.weight_files import (
@@ -18,7 +19,7 @@ from ecg_keras.models.weight_files import (
     read_packaged_network,
     write_packaged,
 )
-from ecg_keras.predictor import PRESETS
+from ecg_keras.packaged import PRESETS, READER_WEIGHTS
 
 SMALL = {"filters": (4, 4, 6, 6, 8)}
 
@@ -208,3 +209,37 @@ def test_loading_a_network_compiles_no_program(caplog):
     )
     for a, b in zip(network.get_weights(), whole, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_the_reader_has_a_row_network_of_its_own():
+    ours, tracers = (
+        read_packaged_network(path, "row_network")
+        for path in (READER_WEIGHTS, PRESETS["tracer"])
+    )
+    assert ours.count_params() == tracers.count_params()
+    assert any(
+        not np.array_equal(a, b)
+        for a, b in zip(ours.get_weights(), tracers.get_weights(), strict=True)
+    )
+    with pytest.raises(InputError, match="expected one of the models tracer"):
+        read_packaged(READER_WEIGHTS)
+
+
+def test_the_mean_of_networks_is_that_of_their_log_probabilities():
+    rng = np.random.default_rng(3)
+    with without_initialisers():
+        two = [build_row_network(**SMALL) for _ in range(2)]
+    for network in two:
+        for variable in network.weights:
+            variable.assign(rng.uniform(0.1, 0.4, variable.shape))
+    strip = rng.integers(0, 256, (1, 800, 32, 3)).astype("float32")
+    found = np.asarray(mean_of(two).predict_on_batch(strip))
+    expected = np.mean(
+        [
+            log_softmax(np.asarray(network.predict_on_batch(strip)), axis=1)
+            for network in two
+        ],
+        axis=0,
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    assert np.ptp(expected) > 1e-3

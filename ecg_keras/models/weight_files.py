@@ -1,10 +1,12 @@
-"""The trained tracers that come with the package, as plain arrays.
+"""The trained networks that come with the package, as plain arrays.
 
 The package's code builds the networks; the files hold their weights by name.
 Nothing of a layer's configuration is read from a file, so that no version of
 Keras can make the weights unreadable.
 
     weights/tracer.json           the recipe: which networks in which files
+    weights/reader.json           likewise, of the page reader, which is no
+                                  Keras model: its own row network
     weights/NETWORK-HASH.npz      a network's arrays, `LAYER/VARIABLE`, and
                                   `recipe`, JSON: the format's version, the
                                   network, its settings, and of each array its
@@ -55,16 +57,22 @@ def read_packaged(path):
     """
     path = Path(path)
     recipe = _read_recipe(path)
+    kind = recipe.get("model")
+    if kind not in TRACERS:
+        raise InputError(
+            f"{path}: expected one of the models {', '.join(TRACERS)}. "
+            f"Received: {kind!r}"
+        )
     networks = {
         name: _read_network(path.parent / str(file), name)
         for name, file in recipe["networks"].items()
     }
     with without_initialisers():
-        return TRACERS[recipe["model"]](**networks, **recipe["settings"])
+        return TRACERS[kind](**networks, **recipe["settings"])
 
 
 def read_packaged_network(path, name):
-    """One network of a tracer, alone.
+    """One network of a model, alone.
 
     Args:
         path: see `read_packaged`.
@@ -82,27 +90,21 @@ def read_packaged_network(path, name):
 
 
 def _read_recipe(path):
-    """A tracer's recipe: a dict."""
+    """A model's recipe: a dict."""
     try:
         recipe = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is no recipe of a model: {error}") from None
     _check_format(path, recipe)
-    kind = recipe.get("model")
-    if kind not in TRACERS:
-        raise InputError(
-            f"{path}: expected one of the models {', '.join(TRACERS)}. "
-            f"Received: {kind!r}"
-        )
     return recipe
 
 
 def write_packaged(path, kind, networks, network_settings=None, settings=None):
-    """Write a tracer so that `read_packaged` builds it again.
+    """Write networks so that `read_packaged` and its like build them again.
 
     Args:
         path: the recipe to write, a `.json`; the networks go beside it.
-        kind: a key of `TRACERS`.
+        kind: a key of `TRACERS`, or "reader".
         networks: dict of a tracer's networks, by their argument's name.
         network_settings: dict of arguments for each network's builder, by the
             network's name; its defaults are used where it has none.

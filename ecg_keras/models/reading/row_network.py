@@ -90,3 +90,28 @@ def build_row_network(filters=ROW_FILTERS, width=None):
     )(x)
     logits = SubColumns(dtype="float32", name="logits")(x)
     return keras.Model(strip, logits, name="row_network")
+
+
+def mean_of(networks):
+    """One row network of several: the mean of what they hold for likely.
+
+    Where one is sure and another is not, the sure one decides; where they
+    contradict each other, both answers stay possible.
+
+    Args:
+        networks: see `build_row_network`.
+
+    Returns:
+        A functional model as they are, whose logits are the mean of the
+        logarithms of their probabilities.
+    """
+    strip = keras.Input(networks[0].input_shape[1:], name="strip")
+    likely = []
+    for index, network in enumerate(networks):
+        # Each needs a name of its own.
+        own = keras.Model(
+            network.input, network.output, name=f"row_network_{index}"
+        )
+        likely.append(ops.log_softmax(own(strip), axis=1))
+    mean = sum(likely[1:], likely[0]) / len(likely)
+    return keras.Model(strip, mean, name="row_network")
