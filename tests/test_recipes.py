@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").glob("*.json"))
 DOCUMENTS = (
     "README.md", "recipes/README.md", "docs/tracer.md",
-    "docs/training_guide.md", "docs/rendering.md",
+    "docs/training_guide.md", "docs/rendering.md", "docs/reader.md",
 )  # fmt: skip
 
 
