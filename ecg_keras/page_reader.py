@@ -222,12 +222,12 @@ class PageReader:
             page: `StraightPage` of the picture.
 
         Returns:
-            `PageReading`, the surer one.
+            `PageReading`, the surest one.
         """
         reading = read(image, paper_map, self.row_network)
         # Another look tells nothing of these.
-        known = {*doubts, SPEED_ASSUMED, GAIN_ASSUMED}
-        if set(reading.digitized.reasons) <= known:
+        settled = {*doubts, SPEED_ASSUMED, GAIN_ASSUMED}
+        if set(reading.digitized.reasons) <= settled:
             return reading
         if self.second_network is not self.row_network:
             again = read(image, paper_map, self.second_network)
