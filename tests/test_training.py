@@ -48,21 +48,33 @@ def trained(seven_records, tiny_encoder, tmp_path_factory):
 @pytest.mark.slow
 def test_a_killed_run_ends_where_an_uninterrupted_one_would(trained, tmp_path):
     config, whole_dir, _ = trained
-    killed_dir = str(tmp_path / "killed")
-    killed = dataclasses.replace(config, output_dir=killed_dir)
+    killed_dir = tmp_path / "killed"
+    killed = dataclasses.replace(config, output_dir=str(killed_dir))
     # Three steps an epoch: this is in the second.
     done = train_elsewhere([killed], tmp_path, kill_at_step=4)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert latest_checkpoint(Path(killed_dir) / "checkpoints").epochs_done == 1
-    loop.train(TrainConfig(resume=killed_dir))
+    assert latest_checkpoint(killed_dir / "checkpoints").epochs_done == 1
+    loop.train(TrainConfig(resume=str(killed_dir)))
 
-    # Bit for bit on CPU: also the dropped units and the optimizer.
-    for name in ("history.csv", "split.json"):
-        whole = (whole_dir / name).read_text()
-        assert (Path(killed_dir) / name).read_text() == whole
-    first, second = (load(path).model for path in (whole_dir, killed_dir))
-    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
+    split = [
+        (folder / "split.json").read_text()
+        for folder in (whole_dir, killed_dir)
+    ]
+    assert split[0] == split[1]
+    # Dropped units and the optimizer go on, too: either, begun anew, changes
+    # weights by the learning rate, 1e-3. Threads may add sums in another order.
+    whole, killed = (
+        pd.read_csv(folder / "history.csv")
+        for folder in (whole_dir, killed_dir)
+    )
+    pd.testing.assert_frame_equal(whole, killed, rtol=0, atol=1e-5)
+    first, second = (
+        np.concatenate(
+            [weight.ravel() for weight in load(path).model.get_weights()]
+        )
+        for path in (whole_dir, killed_dir)
+    )
+    assert np.abs(first - second).mean() < 1e-6
 
 
 def test_a_run_leaves_all_that_is_promised(trained, capsys):
