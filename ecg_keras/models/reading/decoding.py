@@ -55,22 +55,30 @@ def soft_argmax(logits, window_bins=WINDOW_BINS, smoothness=0.0):
         (mean_mv, std_mv), each (B, T) float32 mV.
     """
     probability = ops.softmax(ops.cast(logits, "float32"), axis=1)
-    voltage = ops.convert_to_tensor(bins_mv())[None, :, None]
     inside, others = probability, None
+    columns = np.arange(N_BINS, dtype=np.int32)[None, :, None]
     if window_bins is not None:
-        bins = ops.convert_to_tensor(np.arange(N_BINS, dtype=np.int32))
-        bins = bins[None, :, None]
+        bins = ops.convert_to_tensor(columns)
         if smoothness:
             mode, others = viterbi_path(
                 probability, bins, window_bins, smoothness
             )
         else:
             mode = _mode(probability, bins)
-        inside = _windowed(probability, bins, mode, window_bins)
+        # Only the window's bins from here on: they are few.
+        columns = np.arange(-window_bins, window_bins + 1, dtype=np.int32)
+        columns = mode + ops.convert_to_tensor(columns[None, :, None])
+        held = ops.clip(columns, 0, N_BINS - 1)
+        inside = ops.take_along_axis(probability, held, axis=1)
+        inside = inside * ops.cast(columns == held, "float32")
+        columns = held
+    target_std_mv = TARGET_STD_BINS * np.gradient(bins_mv())
+    voltage, target = (
+        ops.take(ops.convert_to_tensor(values), columns)
+        for values in (bins_mv(), np.square(target_std_mv))
+    )
     total = ops.sum(inside, axis=1)
     mean = ops.sum(inside * voltage, axis=1) / total
-    target_std_mv = TARGET_STD_BINS * np.gradient(bins_mv())
-    target = ops.convert_to_tensor(np.square(target_std_mv)[None, :, None])
     excess = ops.square(voltage - mean[:, None]) - target
     variance = ops.sum(inside * excess, axis=1) / total
     variance = ops.maximum(variance, MIN_STD_MV**2)
