@@ -14,12 +14,14 @@ import itertools
 
 import numpy as np
 
+from ecg_keras.ecg.leads import LIMB_LEADS
 from ecg_keras.models.layout.beats import RowBeats
 from ecg_keras.models.layout.known_layouts import ANY, KNOWN
 from ecg_keras.models.layout.relations import (
     AGREES_BELOW,
     AGREES_BELOW_IN_CABRERA,
     evidence,
+    evidence_of_each,
 )
 from ecg_keras.models.layout.row_heights import PER_MM
 from ecg_keras.page.printed_layout import Pulse, evenly_printed
@@ -261,18 +263,17 @@ class _Compared:
         """
         told = {lead: [] for lead in STRIP_LEADS}
         for piece in self._pieces(left_mm, right_mm):
-            for lead in STRIP_LEADS:
-                more = _strip_evidence(
-                    lead, piece[:, index], leads, piece[:, list(indices)]
-                )
-                if more is not None:
-                    told[lead].append(more)
+            own = _strip_evidence(
+                piece[:, index], leads, piece[:, list(indices)]
+            )
+            for lead, more in own.items():
+                told[lead].append(more)
         return told
 
 
 def _told(leads, both, agrees_below=AGREES_BELOW):
     """`evidence` of rows as they are or aligned, whichever agrees better."""
-    return max(evidence(leads, heights, agrees_below) for heights in both)
+    return float(evidence(leads, both, agrees_below).max())
 
 
 def aligned(heights):
@@ -319,32 +320,52 @@ def _unusual(width, n_columns):
     return min(off / 2.0, 1.0)
 
 
-def _strip_evidence(lead, height, leads, heights):
-    """For or against a strip being a lead, beside a column's leads.
+def _strip_evidence(height, leads, heights):
+    """For or against a strip being each lead, beside a column's leads.
+
+    Args:
+        height: (2, T) of the strip: as it is, and aligned.
+        leads: n names of the column's leads.
+        heights: (2, n, T) of these.
 
     Returns:
-        (evidence, its weight); None where these have nothing to do with it.
+        {lead: (evidence, its weight)}, of the leads with which the column's
+        have something to do.
     """
-    own = [
-        k
-        for k, other in enumerate(leads)
-        if other.lstrip("-") == lead or {other.lstrip("-"), lead} <= _LIMB
-    ]
-    if not own:
-        return None
-    whole = np.concatenate([height[:, None], heights[:, own]], axis=1)
-    own_leads = [leads[k] for k in own]
-    more = _told([lead, *own_leads], whole) - _told(own_leads, heights[:, own])
-    # Its own print tells most, and does not suffer from other leads.
-    same = [1 + i for i, other in enumerate(own_leads) if other == lead]
-    if same:
-        alike = max(
-            evidence([lead, lead], rows[[0, same[0]]], most_for=MOST_ALIKE)
-            for rows in whole
+    more, alike = {}, {}
+    limb = [k for k, lead in enumerate(leads) if lead.lstrip("-") in LIMB_LEADS]
+    if limb:
+        own = [leads[k] for k in limb]
+        whole = np.concatenate([height[:, None], heights[:, limb]], axis=1)
+        told = evidence_of_each(
+            [(lead, *own) for lead in LIMB_LEADS], whole[None]
         )
-        if alike > more:
-            return alike, OWN_PRINT
-    return max(more, LEAST_TOLD), 1.0
+        told = told.max(axis=1) - _told(own, heights[:, limb])
+        more = dict(zip(LIMB_LEADS, told.tolist(), strict=True))
+    printed = [k for k, lead in enumerate(leads) if lead in STRIP_LEADS]
+    if printed:
+        # (leads, 2, 2, T)
+        pairs = np.stack(
+            [np.stack([height, heights[:, k]], axis=1) for k in printed]
+        )
+        pair_leads = [(leads[k], leads[k]) for k in printed]
+        for k, told in zip(
+            printed, evidence_of_each(pair_leads, pairs), strict=True
+        ):
+            more.setdefault(leads[k], float(told.max()))
+        for k, told in zip(
+            printed,
+            evidence_of_each(pair_leads, pairs, most_for=MOST_ALIKE),
+            strict=True,
+        ):
+            alike[leads[k]] = float(told.max())
+    # Its own print tells most, and does not suffer from other leads.
+    return {
+        lead: (alike[lead], OWN_PRINT)
+        if alike.get(lead, -np.inf) > value
+        else (max(value, LEAST_TOLD), 1.0)
+        for lead, value in more.items()
+    }
 
 
 def _strip_leads(for_strips):
@@ -395,15 +416,12 @@ def _weighted_mean(told):
     return float(np.average(values, weights=weights))
 
 
-_LIMB = {"I", "II", "III", "aVR", "aVL", "aVF"}
-
-
 def _simultaneous(kind, windows):
     """Whether columns show the same seconds: limb leads of two tell."""
     limb = [
         (leads, heights)
         for leads, heights in windows
-        if all(lead.lstrip("-") in _LIMB for lead in leads) and leads
+        if all(lead.lstrip("-") in LIMB_LEADS for lead in leads) and leads
     ]
     if len(limb) < 2:
         return None

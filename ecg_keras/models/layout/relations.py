@@ -83,28 +83,62 @@ def disagreement(leads, heights):
         unrelated; from 0, where they are flat, to 1, how much that tells.
     """
     onto, free = _projection(tuple(leads))
-    heights = heights - heights.mean(axis=1, keepdims=True)
-    off = np.square(heights - onto @ heights).sum(axis=0)
-    n_kept = max(int(len(off) * (1 - TRIMMED)), 1)
-    kept = np.argpartition(off, n_kept - 1)[:n_kept]
-    power = np.square(heights[:, kept]).mean()
-    share = off[kept].mean() / free / (power + FLAT_MM**2)
-    return float(share), float(power / (power + FLAT_MM**2))
+    share, weight = _disagreement(onto, free, heights)
+    return float(share), float(weight)
 
 
-def evidence(leads, heights, agrees_below=AGREES_BELOW, most_for=MOST_FOR):
+def _disagreement(onto, free, heights):
+    """`disagreement` of projections (..., n, n) and heights (..., n, T)."""
+    heights = heights - heights.mean(axis=-1, keepdims=True)
+    off = np.square(heights - onto @ heights).sum(axis=-2)
+    power = np.square(heights).mean(axis=-2)
+    n_kept = max(int(off.shape[-1] * (1 - TRIMMED)), 1)
+    worst = np.partition(off, n_kept - 1, axis=-1)[..., n_kept - 1, None]
+    kept = off <= worst
+    off, power = (
+        (values * kept).sum(axis=-1) / kept.sum(axis=-1)
+        for values in (off, power)
+    )
+    return off / free / (power + FLAT_MM**2), power / (power + FLAT_MM**2)
+
+
+def evidence(leads, heights, agrees_below=AGREES_BELOW):
     """For (above 0) or against (below 0) rows being some leads.
 
     Args:
-        leads, heights: as in `disagreement`.
+        leads: n names.
+        heights: (..., n, T), see `disagreement`.
         agrees_below: the share at which agreement ends.
-        most_for: the most that it counts for each redundancy.
+
+    Returns:
+        (...).
     """
-    if heights.shape[1] < 20:
-        return 0.0
-    free = min(redundancy(leads), MOST_REDUNDANT)
-    if not free:
-        return 0.0
-    share, weight = disagreement(leads, heights)
-    tells = np.log(agrees_below / max(share, 1e-3))
-    return float(free * weight * np.clip(tells, -MOST_AGAINST, most_for))
+    return evidence_of_each([leads], heights[None], agrees_below)[0]
+
+
+def evidence_of_each(
+    sets, heights, agrees_below=AGREES_BELOW, most_for=MOST_FOR
+):
+    """`evidence` of several sets of as many leads, at once.
+
+    Args:
+        sets: S tuples of n names.
+        heights: (S, ..., n, T), or (1, ..., n, T) of all sets.
+        agrees_below: see `evidence`.
+        most_for: the most that it counts for each redundancy.
+
+    Returns:
+        (S, ...).
+    """
+    onto, free = map(
+        np.array, zip(*map(_projection, map(tuple, sets)), strict=True)
+    )
+    # As many axes as the heights have.
+    between = tuple(range(1, heights.ndim - 2))
+    onto, free = np.expand_dims(onto, between), np.expand_dims(free, between)
+    if heights.shape[-1] < 20 or not free.any():
+        return np.zeros((len(sets), *heights.shape[1:-2]))
+    share, weight = _disagreement(onto, np.maximum(free, 1), heights)
+    tells = np.log(agrees_below / np.maximum(share, 1e-3))
+    free = np.minimum(free, MOST_REDUNDANT)
+    return free * weight * np.clip(tells, -MOST_AGAINST, most_for)
