@@ -11,6 +11,7 @@ another layout or gain has some of them at most.
 """
 
 import dataclasses
+import functools
 
 import cv2
 import numpy as np
@@ -258,46 +259,55 @@ def _scores(ink):
     # Along zero lines: ink within reach. At the pulse: on its outline.
     band = cv2.blur(ink, (1, 2 * near + 1)) - cv2.blur(ink, (1, 8 * near + 1))
     outline = cv2.blur(ink, (3, 3))
-    scores = np.zeros([side // _BOX for side in ink.shape], np.float32)
-    for picture, points in (
-        (band, _zero_lines_mm()),
-        (outline, _points(_pulses())),
-        (outline, _points(_ticks())),
-    ):
-        index = np.round(
-            (points - [GRID_X_MM, GRID_Y_MM % COARSE_GRID_MM]) / _STEP_MM - 0.5
-        ).astype(int)
-        scores += _means_from_boxes(picture, index)
-    return scores
+    zero_lines, pulses, ticks = _looked_at()
+    return _means_from_boxes(band, zero_lines) + _means_from_boxes(
+        outline, pulses, ticks
+    )
 
 
-def _means_from_boxes(picture, index):
-    """Mean of a raster at points, as seen from each box's first step.
+@functools.cache
+def _looked_at():
+    """Steps of the points on zero lines, pulses and ticks, (n, 2) each."""
+    corner = [GRID_X_MM, GRID_Y_MM % COARSE_GRID_MM]
+    return tuple(
+        np.round((points - corner) / _STEP_MM - 0.5).astype(int)
+        for points in (_zero_lines_mm(), _points(_pulses()), _points(_ticks()))
+    )
+
+
+def _means_from_boxes(picture, *indices):
+    """Means of a raster at points, as seen from each box's first step.
 
     Args:
         picture: (h, w), whole boxes.
-        index: (n, 2) x and y of the points in steps, 0 or more.
+        indices: (n, 2) each, x and y of points in steps, 0 or more.
 
     Returns:
-        (h / box, w / box); 0 beyond the raster.
+        (h / box, w / box), the sum of the means; 0 beyond the raster.
     """
     ny, nx = (side // _BOX for side in picture.shape)
-    far_x, far_y = index.max(axis=0) // _BOX + 1
+    far_x, far_y = np.concatenate(indices).max(axis=0) // _BOX + 1
     picture = np.pad(picture, [(0, far_y * _BOX), (0, far_x * _BOX)])
     # (step y, step x, box y, box x): a point is at one step of all boxes.
     boxes = picture.reshape(ny + far_y, _BOX, nx + far_x, _BOX)
     boxes = np.ascontiguousarray(boxes.transpose(1, 3, 0, 2))
-    total = np.zeros((ny, nx), np.float32)
-    for x, y in index:
-        row, column = y // _BOX, x // _BOX
-        total += boxes[y % _BOX, x % _BOX, row : row + ny, column : column + nx]
-    return total / len(index)
+    means = np.zeros((ny, nx), np.float32)
+    for index in indices:
+        total = np.zeros((ny, nx), np.float32)
+        for x, y in index:
+            row, column = y // _BOX, x // _BOX
+            total += boxes[
+                y % _BOX, x % _BOX, row : row + ny, column : column + nx
+            ]
+        means += total / len(index)
+    return means
 
 
 def _zero_lines_mm():
     """Points of the page's zero lines, (n, 2) mm."""
     x = np.arange(TIME_ZERO_X_PX, x_px(DURATION_S), PX_PER_MM) / PX_PER_MM
-    return np.array([[v, y / PX_PER_MM] for y in ZERO_MV_Y_PX for v in x])
+    x, y = np.meshgrid(x, np.array(ZERO_MV_Y_PX) / PX_PER_MM)
+    return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
 def _points(marks):
