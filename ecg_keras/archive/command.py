@@ -52,7 +52,7 @@ from ecg_keras.documents.sources import find_files
 from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED
 from ecg_keras.ecg.leads import RATE_HZ
 from ecg_keras.errors import InputError, UsageError
-from ecg_keras.packaged import DEFAULT_MODEL, PRESETS, is_packaged
+from ecg_keras.packaged import DEFAULT_MODEL, WEIGHTS, is_packaged
 from ecg_keras.settings import setting
 from ecg_keras.version import __version__
 
@@ -324,8 +324,7 @@ def _model_sha256(model):
     for name in model:
         files = [Path(name)]
         if is_packaged(name):
-            folders = {path.parent for path in PRESETS.values()}
-            files = [f for folder in folders for f in folder.iterdir()]
+            files = list(WEIGHTS.iterdir())
         elif files[0].is_dir():
             files = [f for f in files[0].rglob("*") if f.is_file()]
         total = hashlib.sha256()

@@ -155,9 +155,8 @@ def _seen(row_mv, row, image, paper_map):
     """A row's trace, NaN also where it lies beyond the picture."""
     x_mm = row.x_start_mm - MARGIN_MM + SAMPLE_MM * np.arange(len(row_mv))
     y_mm = row.zero_y_mm - np.nan_to_num(row_mv) * GAIN_MM_PER_MV
-    at_px = paper_map.to_px(np.stack([x_mm, y_mm], axis=-1))
-    height, width = image.shape[:2]
-    inside = ((at_px > 0) & (at_px < (width, height))).all(axis=-1)
+    trace = np.stack([x_mm, y_mm], axis=-1)
+    inside = paper_map.in_picture(trace, image.shape)
     return np.where(inside, row_mv, np.nan)
 
 

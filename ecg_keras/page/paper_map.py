@@ -153,6 +153,19 @@ class PaperMap:
         """
         return self._evaluate(points_mm)[0]
 
+    def in_picture(self, points_mm, shape):
+        """Whether points of the paper are in the picture, (...).
+
+        Args:
+            points_mm: (..., 2) x and y.
+            shape: of the picture, its height and width in px the first.
+        """
+        height, width = shape[:2]
+        px = self.to_px(points_mm)
+        # What is half a pixel beyond is still what its last pixels show.
+        inside = (px >= -0.5) & (px <= [width + 0.5, height + 0.5])
+        return inside.all(axis=-1)
+
     def jacobian(self, points_mm):
         """px per mm at points, (..., 2, 2): [px x or y, mm x or y]."""
         _, along_x, along_y = self._evaluate(points_mm)

@@ -198,8 +198,7 @@ def _seen(ink, first_mm, page_map, shape, marks):
     """
     found = []
     for on, *beside in marks:
-        px = page_map.to_px(on)
-        if not ((px > 0) & (px < shape[::-1])).all():
+        if not page_map.in_picture(on, shape).all():
             found.append(np.nan)
             continue
         best = 0.0

@@ -235,7 +235,6 @@ def placed_in(readings, layout, paper_map, shape):
     Returns:
         list of `LeadReading`.
     """
-    height, width = shape
     placed = []
     for reading in readings:
         row = layout.rows[reading.row]
@@ -246,10 +245,8 @@ def placed_in(readings, layout, paper_map, shape):
         y_mm = row.zero_y_mm - row.gain_mm_per_mv * signal
         points = np.stack([x_mm, y_mm], axis=-1)
         zero = np.stack([x_mm, np.full_like(x_mm, row.zero_y_mm)], axis=-1)
-        px = paper_map.to_px(np.stack([points, zero]))
-        inside = ((px >= -0.5) & (px <= [width + 0.5, height + 0.5])).all(
-            axis=(0, -1)
-        )
+        inside = paper_map.in_picture(np.stack([points, zero]), shape)
+        inside = inside.all(axis=0)
         off_mm = np.minimum(paper_map.std_mm_at(points), MOST_OFF_MM)
         slope = np.gradient(signal, x_mm)
         variance = (
