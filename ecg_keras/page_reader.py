@@ -11,13 +11,14 @@ reading counts.
     reading.digitized.signals_mv, reading.digitized.layout
 """
 
+import copy
 import dataclasses
 
 import numpy as np
 
 from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED, DigitizedEcg
 from ecg_keras.ecg.leads import N_LEADS
-from ecg_keras.models.layout import find
+from ecg_keras.models.layout import find, row_lengths
 from ecg_keras.models.layout.checks import check
 from ecg_keras.models.layout.given import Given
 from ecg_keras.models.layout.known_layouts import KNOWN, known
@@ -199,6 +200,8 @@ class PageReader:
             if over.agreement > best.agreement + SURE_AGREEMENT:
                 best, kinds = over, over_kinds
 
+        best = best.with_whole_rows(image, self.row_network)
+
         def read(picture, map_of_it, network):
             # The picture itself has been matched by the first network.
             if picture is not image or network is not self.row_network:
@@ -285,16 +288,55 @@ class _Look:
                 without its grid.
             row_network: that of these.
         """
-        image, paper_map = not_finer_than(image, paper_map)
+        self.read_rows(image, paper_map, row_network)
+        ends = find.trace_ends(self.rows, self.pulses, self.page)
+        self.candidates = find.candidates(self.heights, ends, kinds)
+
+    def read_rows(self, image, paper_map, row_network):
+        """Read the rows, each as if it were one lead; see `match`."""
         self.heights = read_whole_rows(
-            image,
-            paper_map,
+            *not_finer_than(image, paper_map),
             self.rows,
             self.pulses,
             row_network,
         )
-        ends = find.trace_ends(self.rows, self.pulses, self.page)
-        self.candidates = find.candidates(self.heights, ends, kinds)
+
+    def with_whole_rows(self, image, row_network):
+        """The same look where its rows are 250 mm long, see `row_lengths`."""
+        best = self.candidates[0]
+        rows = self.heights[best.first_row :][: len(best.rows)]
+        whole = [
+            row
+            for row, leads in zip(rows, best.rows, strict=True)
+            if len(leads) == 1
+        ]
+        x_mm = best.x_start_mm
+        factor = row_lengths.stretch(
+            image, self.paper_map, rows, whole, x_mm, best.x_end_mm
+        )
+        if factor == 1:
+            return self
+        look = copy.copy(self)
+        look.paper_map = self.paper_map.stretched(x_mm, factor)
+        look.page = straighten(image, look.paper_map)
+
+        def moved(found, **more):
+            start, end = (
+                x_mm + (x - x_mm) / factor
+                for x in (found.x_start_mm, found.x_end_mm)
+            )
+            return dataclasses.replace(
+                found, x_start_mm=start, x_end_mm=end, **more
+            )
+
+        look.rows = [moved(row) for row in self.rows]
+        look.pulses = [moved(pulse) for pulse in self.pulses]
+        look.candidates = [
+            moved(candidate, column_mm=candidate.column_mm / factor)
+            for candidate in self.candidates
+        ]
+        look.read_rows(image, look.paper_map, row_network)
+        return look
 
     def reading(self, doubts):
         given = self.reader.given

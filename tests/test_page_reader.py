@@ -4,6 +4,8 @@ In all tests but one the row network's place is taken by the darkness of a
 strip's pixels: that tells a layout, if not the last mV of a wave.
 """
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -14,9 +16,12 @@ from ecg_keras.ecg.metrics import record_ratio, score_db
 from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.errors import InputError
 from ecg_keras.models.layout.checks import check
+from ecg_keras.models.layout.row_heights import RowHeights
+from ecg_keras.models.layout.row_lengths import stretch
 from ecg_keras.models.layout.straight_page import straighten
 from ecg_keras.models.reading.printed_rows import (
     LeadReading,
+    RowLogits,
     not_finer_than,
     placed_in,
     read_segments,
@@ -160,6 +165,55 @@ def test_another_speed_and_gain_are_told_by_the_pulses():
     digitized = reading.digitized
     assert (digitized.speed_mm_per_s, digitized.gain_mm_per_mv) == (50, 5)
     assert digitized.signals_mv.shape == (12, 2500)
+
+
+@pytest.mark.parametrize("printed_mm", [250.5, 250.0])
+def test_rows_a_little_longer_than_their_grid_says_are_ten_seconds(printed_mm):
+    rows = tuple((lead,) for lead in LEADS[:6])
+    layout = evenly_printed(
+        "",
+        rows,
+        20 + 24 * np.arange(6),
+        12.0,
+        printed_mm,
+        printed_mm / 10,
+        10.0,
+    )
+    reading = read(layout, signals_mv(), pulse_mm=None)
+    segment = reading.printed.rows[0].segments[0]
+    ends = [[x, 20.0] for x in (segment.x_start_mm, segment.x_end_mm)]
+    length_px = np.diff(reading.paper_map.to_px(np.array(ends))[:, 0])
+    # To half of what the line is wide.
+    assert length_px / PX == pytest.approx(printed_mm, abs=0.2)
+    assert reading.digitized.signals_mv.shape == (12, 5000)
+
+
+def test_ends_of_rows_beyond_the_picture_or_at_a_pulse_are_not_seen():
+    layout = even_rows(tuple((lead,) for lead in LEADS[:6]), speed=25.05)
+    longer = [
+        dataclasses.replace(
+            row,
+            segments=(dataclasses.replace(row.segments[0], x_end_mm=265.5),),
+        )
+        for row in layout.rows
+    ]
+    layout = dataclasses.replace(layout, rows=tuple(longer))
+    level = np.zeros(5300)
+    rows = [
+        RowHeights(
+            RowLogits(row.zero_y_mm, 10.0, np.zeros((2, 2))), 15.0, 265.5,
+            level, level,
+        )
+        for row in layout.rows[:1]
+    ]  # fmt: skip
+    flat = np.zeros((12, 5000))
+    image, paper_map = drawn(layout, flat, pulse_mm=None)
+    found = stretch(image, paper_map, rows, rows, 15.0, 265.5)
+    assert found == pytest.approx(1.002, abs=8e-4)
+    cut = image[:, : 265 * PX]
+    assert stretch(cut, paper_map, rows, rows, 15.0, 265.5) == 1
+    with_pulse, _ = drawn(layout, flat)
+    assert stretch(with_pulse, paper_map, rows, rows, 15.0, 265.5) == 1
 
 
 @pytest.mark.slow

@@ -43,6 +43,24 @@ def test_an_affine_map_is_exact_everywhere():
     np.testing.assert_allclose(paper_map.to_mm(px), points, atol=1e-6)
 
 
+def test_a_stretched_map_has_fewer_and_longer_mm_along_x():
+    paper_map = PaperMap.from_homography(HOMOGRAPHY, BOUNDS_MM)
+    stretched = paper_map.stretched(30.0, 1.01)
+    points = _points()
+    longer = points.copy()
+    longer[:, 0] = 30.0 + 1.01 * (points[:, 0] - 30.0)
+    np.testing.assert_allclose(
+        stretched.to_px(points), paper_map.to_px(longer), atol=1e-9
+    )
+
+
+def test_points_in_the_picture_are_told_from_those_beyond():
+    paper_map = PaperMap.from_homography(np.diag([8.0, 8.0, 1.0]), BOUNDS_MM)
+    points = np.array([[0, 0], [-0.1, 0], [10, 5], [10.2, 5], [10, 5.2]])
+    inside = paper_map.in_picture(points, (40, 80, 3))
+    assert inside.tolist() == [True, False, True, False, False]
+
+
 def test_a_homography_is_followed_to_a_hundredth_of_a_px():
     paper_map = PaperMap.from_homography(HOMOGRAPHY, BOUNDS_MM)
     points = _points()

@@ -295,6 +295,15 @@ class PaperMap:
         origin = np.array(self.origin_mm) - np.asarray(point_mm, float)
         return dataclasses.replace(self, origin_mm=tuple(origin))
 
+    def stretched(self, x_mm, factor):
+        """The same map, with mm along x `factor` as long, but for one x."""
+        x = x_mm + (self.origin_mm[0] - x_mm) / factor
+        return dataclasses.replace(
+            self,
+            origin_mm=(x, self.origin_mm[1]),
+            step_mm=(self.step_mm[0] / factor, self.step_mm[1]),
+        )
+
     def resampled(self, to_px, step_mm):
         """A map of another function, where this one is, known as well.
 

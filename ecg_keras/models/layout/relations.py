@@ -93,11 +93,10 @@ def _disagreement(onto, free, heights):
     off = np.square(heights - onto @ heights).sum(axis=-2)
     power = np.square(heights).mean(axis=-2)
     n_kept = max(int(off.shape[-1] * (1 - TRIMMED)), 1)
-    worst = np.partition(off, n_kept - 1, axis=-1)[..., n_kept - 1, None]
-    kept = off <= worst
+    kept = np.argpartition(off, n_kept - 1, axis=-1)[..., :n_kept]
     off, power = (
-        (values * kept).sum(axis=-1) / kept.sum(axis=-1)
-        for values in (off, power)
+        np.take_along_axis(values, kept, axis=-1).mean(axis=-1)
+        for values in np.broadcast_arrays(off, power)
     )
     return off / free / (power + FLAT_MM**2), power / (power + FLAT_MM**2)
 

@@ -1,0 +1,136 @@
+"""How long whole rows are: the ends of their ink against the grid.
+
+Devices print 10 s at 25 mm/s on 250 mm, or 5 s at 50 mm/s, and some of them a
+trace whose mm are not quite those of their grid: on pages of two makers rows
+are 0.08 % longer, four samples in 10 s. The ends of a row that is one lead tell
+its length to a tenth of a mm.
+"""
+
+import cv2
+import numpy as np
+
+# What devices print, and how far from it a row still is such a row, mm.
+WHOLE_ROW_MM = 250.0
+MOST_OFF_MM = 0.75
+# Ink ends with a trace or, at both ends together, a line further out: rows are
+# longer where ink is by more than a line, shorter where by more than this, mm.
+LEAST_SHORTER_MM = 0.15
+# Rows of a page whose ends differ more were not seen well.
+MOST_APART_MM = 0.12
+# Ink is looked for so far from where a row was found to end, and within so many
+# mm above and below where its trace ends, every step.
+REACH_MM, NEAR_MM, STEP_MM = 1.5, 0.7, 0.02
+# A trace is followed up to so far from its end, and goes on level from there.
+INSIDE_MM = 0.4
+# Where a line's width is measured, from its row's end on, mm.
+WIDTH_FROM_MM, WIDTH_TO_MM = 0.5, 6.0
+# What is beyond an end has to be brighter by this share of the trace.
+LEAST_BRIGHTER = 0.4
+
+
+def stretch(image, paper_map, rows, whole, x_start_mm, x_end_mm):
+    """How much longer rows are than their 250 mm, by the grid.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        paper_map: its `PaperMap`.
+        rows: `row_heights.RowHeights`, which begin at one x.
+        whole: those that show one lead: others may end with a gap.
+        x_start_mm, x_end_mm: where they were found to begin and end.
+
+    Returns:
+        About 1; 1 where ends are not seen, the rows are no such rows, or what
+        they are longer by may be a line's width.
+    """
+    page = _Darkness(image, paper_map)
+    start_mm = _usual([page.ink_end(row, x_start_mm, 1) for row in rows])
+    end_mm = _usual([page.ink_end(row, x_end_mm, -1) for row in whole])
+    longer_mm = end_mm - start_mm - WHOLE_ROW_MM
+    width_mm = min(page.line_width(row, x_start_mm) for row in rows)
+    off_mm = longer_mm - width_mm / 2
+    # False of NaN, too.
+    if not abs(off_mm) < MOST_OFF_MM:
+        return 1.0
+    if -LEAST_SHORTER_MM < longer_mm < width_mm:
+        return 1.0
+    return float(1 + off_mm / WHOLE_ROW_MM)
+
+
+def _usual(ends_mm):
+    """The median of those that are seen; NaN where they differ."""
+    ends_mm = np.array(ends_mm)[np.isfinite(ends_mm)]
+    if not len(ends_mm) or np.ptp(ends_mm) > MOST_APART_MM:
+        return np.nan
+    return float(np.median(ends_mm))
+
+
+class _Darkness:
+    """How dark a picture is along its traces.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        paper_map: its `PaperMap`.
+    """
+
+    def __init__(self, image, paper_map):
+        self.shades = 255 - image.min(axis=2)
+        self.paper_map = paper_map
+
+    def around(self, x_mm, y_mm, near_mm):
+        """Shades above and below points of a trace.
+
+        Args:
+            x_mm, y_mm: (n,) of the paper.
+            near_mm: how far.
+
+        Returns:
+            (m, n), every 5 `STEP_MM`; None where the picture ends before.
+        """
+        near = np.arange(-near_mm, near_mm + STEP_MM, 5 * STEP_MM)[:, None]
+        points = np.stack(np.broadcast_arrays(x_mm, y_mm + near), axis=-1)
+        if not self.paper_map.in_picture(points, self.shades.shape).all():
+            return None
+        px = self.paper_map.to_px(points).astype(np.float32) - 0.5
+        shades = cv2.remap(
+            self.shades, px[..., 0], px[..., 1], cv2.INTER_LINEAR
+        )
+        return shades.astype(float)
+
+    def ink_end(self, row, x_mm, inwards):
+        """x in mm where a row's ink ends; NaN where that is not seen.
+
+        Args:
+            row: `row_heights.RowHeights`.
+            x_mm: about where.
+            inwards: 1 at the row's beginning, -1 at its end.
+        """
+        # From beyond the row inwards.
+        x = x_mm + inwards * np.arange(-REACH_MM, REACH_MM, STEP_MM)
+        followed = inwards * np.maximum(inwards * x, inwards * x_mm + INSIDE_MM)
+        y = row.seen.zero_y_mm - row.at(followed)
+        shades = self.around(x, y, NEAR_MM)
+        if shades is None:
+            return np.nan
+        darkest = shades.max(axis=0)
+        half = len(x) // 2
+        trace = np.median(darkest[half:])
+        paper = np.percentile(darkest[:half], 30)
+        if trace - paper < LEAST_BRIGHTER * trace:
+            return np.nan
+        bright = np.flatnonzero(darkest < (trace + paper) / 2)
+        return float(x[bright[-1]])
+
+    def line_width(self, row, x_mm):
+        """How wide a row's line is near its beginning, in mm.
+
+        Where it is level: the darkness across it, in units of its darkest.
+        Blur makes it wider, if anything.
+        """
+        x = x_mm + np.arange(WIDTH_FROM_MM, WIDTH_TO_MM, 2 * STEP_MM)
+        y = row.seen.zero_y_mm - row.at(x)
+        shades = self.around(x, y, NEAR_MM)
+        if shades is None:
+            return np.inf
+        shades = shades - np.percentile(shades, 30, axis=0)
+        across = shades.clip(0).sum(axis=0) * 5 * STEP_MM
+        return float(np.percentile(across / (shades.max(axis=0) + 1e-9), 25))
