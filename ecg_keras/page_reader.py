@@ -33,7 +33,7 @@ from ecg_keras.models.reading.printed_rows import (
     read_segments,
     start_compiling,
 )
-from ecg_keras.models.reading.row_network import mean_of
+from ecg_keras.models.reading.row_network import with_mean_weights
 from ecg_keras.models.weight_files import read_packaged_network
 from ecg_keras.packaged import PAGE_READER, PRESETS, READER_WEIGHTS
 from ecg_keras.page.layouts import COMPETITION
@@ -437,14 +437,15 @@ def load_page_reader(given=None):
     Args:
         given: `Given`, what is known of all pages.
     """
-    networks = [
+    tracers, own = (
         read_packaged_network(path, "row_network")
         for path in (PRESETS["tracer"], READER_WEIGHTS)
-    ]
+    )
     start_compiling()
-    # The tracer's network follows clean traces best, the reader's own those
-    # that wear and scanners left little of.
-    return PageReader(mean_of(networks), register, given, networks[-1])
+    # The tracer's follows clean traces best, the reader's own those that wear
+    # and scanners left little of; their mean follows both.
+    first = with_mean_weights([tracers, own])
+    return PageReader(first, register, given, own)
 
 
 def _refused(reasons, paper_map=None):

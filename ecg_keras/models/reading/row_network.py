@@ -11,6 +11,7 @@ below can so be told from a wave of that row: its upper end is in the column.
 """
 
 import keras
+import numpy as np
 from keras import ops
 
 from ecg_keras.models.architectures import ROW_FILTERS
@@ -92,26 +93,21 @@ def build_row_network(filters=ROW_FILTERS, width=None):
     return keras.Model(strip, logits, name="row_network")
 
 
-def mean_of(networks):
-    """One row network of several: the mean of what they hold for likely.
+def with_mean_weights(networks):
+    """One row network of several that were trained from one another.
 
-    Where one is sure and another is not, the sure one decides; where they
-    contradict each other, both answers stay possible.
+    It follows what each of them follows, nearly as well, in the time of one
+    (Wortsman et al., 2022, "Robust fine-tuning of zero-shot models").
 
     Args:
-        networks: see `build_row_network`.
+        networks: see `build_row_network`, of the same filters.
 
     Returns:
-        A functional model as they are, whose logits are the mean of the
-        logarithms of their probabilities.
+        The first of them, whose weights are now the means of all.
     """
-    strip = keras.Input(networks[0].input_shape[1:], name="strip")
-    likely = []
-    for index, network in enumerate(networks):
-        # Each needs a name of its own.
-        own = keras.Model(
-            network.input, network.output, name=f"row_network_{index}"
-        )
-        likely.append(ops.log_softmax(own(strip), axis=1))
-    mean = sum(likely[1:], likely[0]) / len(likely)
-    return keras.Model(strip, mean, name="row_network")
+    first = networks[0]
+    weights = [network.get_weights() for network in networks]
+    first.set_weights(
+        [np.mean(own, axis=0) for own in zip(*weights, strict=True)]
+    )
+    return first
