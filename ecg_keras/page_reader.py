@@ -18,7 +18,7 @@ import numpy as np
 
 from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED, DigitizedEcg
 from ecg_keras.ecg.leads import N_LEADS
-from ecg_keras.models.layout import find, row_lengths
+from ecg_keras.models.layout import find, trace_edges
 from ecg_keras.models.layout.checks import check
 from ecg_keras.models.layout.given import Given
 from ecg_keras.models.layout.known_layouts import KNOWN, known
@@ -302,7 +302,7 @@ class _Look:
         )
 
     def with_whole_rows(self, image, row_network):
-        """The same look where its rows are 250 mm long, see `row_lengths`."""
+        """The same look, where rows are 250 mm long; see `trace_edges`."""
         best = self.candidates[0]
         rows = self.heights[best.first_row :][: len(best.rows)]
         whole = [
@@ -310,19 +310,20 @@ class _Look:
             for row, leads in zip(rows, best.rows, strict=True)
             if len(leads) == 1
         ]
-        x_mm = best.x_start_mm
-        factor = row_lengths.stretch(
-            image, self.paper_map, rows, whole, x_mm, best.x_end_mm
+        found = trace_edges.whole_rows(
+            image, self.paper_map, rows, whole, best.x_start_mm, best.x_end_mm
         )
-        if factor == 1:
+        if found is None:
             return self
+        first_mm, length_mm = found
+        factor = length_mm / trace_edges.WHOLE_ROW_MM
         look = copy.copy(self)
-        look.paper_map = self.paper_map.stretched(x_mm, factor)
+        look.paper_map = self.paper_map.stretched(first_mm, factor)
         look.page = straighten(image, look.paper_map)
 
         def moved(found, **more):
             start, end = (
-                x_mm + (x - x_mm) / factor
+                first_mm + (x - first_mm) / factor
                 for x in (found.x_start_mm, found.x_end_mm)
             )
             return dataclasses.replace(
@@ -331,10 +332,16 @@ class _Look:
 
         look.rows = [moved(row) for row in self.rows]
         look.pulses = [moved(pulse) for pulse in self.pulses]
-        look.candidates = [
+        others = [
             moved(candidate, column_mm=candidate.column_mm / factor)
             for candidate in self.candidates
         ]
+        best = dataclasses.replace(
+            others[0],
+            x_start_mm=first_mm,
+            x_end_mm=first_mm + trace_edges.WHOLE_ROW_MM,
+        )
+        look.candidates = [best, *others[1:]]
         look.read_rows(image, look.paper_map, row_network)
         return look
 
@@ -355,16 +362,14 @@ class _Look:
             speed or PAPER_SPEED_MM_PER_S,
             gain or GAIN_MM_PER_MV,
         )
-        seen = [
-            self.heights[best.first_row + k].seen
-            for k in range(len(layout.rows))
-        ]
+        rows = self.heights[best.first_row :][: len(layout.rows)]
+        layout = trace_edges.with_gaps(self.image, self.paper_map, layout, rows)
         return _reading(
             self.image,
             self.paper_map,
             self.page,
             layout,
-            read_segments(layout, seen),
+            read_segments(layout, [row.seen for row in rows]),
             self.pulses,
             doubts,
             self.candidates,

@@ -17,8 +17,8 @@ from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.errors import InputError
 from ecg_keras.models.layout.checks import check
 from ecg_keras.models.layout.row_heights import RowHeights
-from ecg_keras.models.layout.row_lengths import stretch
 from ecg_keras.models.layout.straight_page import straighten
+from ecg_keras.models.layout.trace_edges import whole_rows
 from ecg_keras.models.reading.printed_rows import (
     LeadReading,
     RowLogits,
@@ -208,12 +208,52 @@ def test_ends_of_rows_beyond_the_picture_or_at_a_pulse_are_not_seen():
     ]  # fmt: skip
     flat = np.zeros((12, 5000))
     image, paper_map = drawn(layout, flat, pulse_mm=None)
-    found = stretch(image, paper_map, rows, rows, 15.0, 265.5)
-    assert found == pytest.approx(1.002, abs=8e-4)
+    found = whole_rows(image, paper_map, rows, rows, 15.0, 265.5)
+    assert found == pytest.approx((15.0, 250.5), abs=0.2)
     cut = image[:, : 265 * PX]
-    assert stretch(cut, paper_map, rows, rows, 15.0, 265.5) == 1
+    assert whole_rows(cut, paper_map, rows, rows, 15.0, 265.5) is None
     with_pulse, _ = drawn(layout, flat)
-    assert stretch(with_pulse, paper_map, rows, rows, 15.0, 265.5) == 1
+    assert whole_rows(with_pulse, paper_map, rows, rows, 15.0, 265.5) is None
+
+
+def test_columns_begin_after_the_gaps_between_them():
+    """Gaps of a mm, after columns of 64 mm: 62.5 mm would be usual."""
+    layout = even_rows(ROWS_3X4 + (("II",),))
+    starts, ends = [15.0, 79.0, 143.0, 207.0], [78.0, 142.0, 206.0, 265.0]
+    rows = tuple(
+        dataclasses.replace(
+            row,
+            segments=tuple(
+                dataclasses.replace(
+                    segment,
+                    x_start_mm=start,
+                    x_end_mm=end,
+                    time_start_s=(start - 15) / 25,
+                )
+                for segment, start, end in zip(
+                    row.segments, starts, ends, strict=True
+                )
+            ),
+        )
+        for row in layout.rows[:3]
+    )
+    layout = dataclasses.replace(layout, rows=(*rows, layout.rows[3]))
+    mv = signals_mv()
+    found = read(layout, mv).digitized.signals_mv
+    # Not lead II, which has a row of its own.
+    for column, leads in enumerate(zip(*ROWS_3X4[::2], strict=True)):
+        shown = np.isfinite(found[[LEADS.index(lead) for lead in leads]])
+        first = shown.argmax(axis=1)
+        last = shown.shape[1] - shown[:, ::-1].argmax(axis=1)
+        # Where the first begins is not told by a gap.
+        if column:
+            np.testing.assert_allclose(
+                first - 20 * (starts[column] - 15), 0, atol=25
+            )
+        if column < 3:
+            np.testing.assert_allclose(
+                last - 20 * (ends[column] - 15), 0, atol=25
+            )
 
 
 @pytest.mark.slow

@@ -1,10 +1,15 @@
-"""How long whole rows are: the ends of their ink against the grid.
+"""Where traces begin and end, to a tenth of a mm: the ends of their ink.
 
 Devices print 10 s at 25 mm/s on 250 mm, or 5 s at 50 mm/s, and some of them a
 trace whose mm are not quite those of their grid: on pages of two makers rows
 are 0.08 % longer, four samples in 10 s. The ends of a row that is one lead tell
-its length to a tenth of a mm.
+its length (`whole_rows`).
+
+Some leave a gap between one lead and the next (`with_gaps`): there the columns
+are, wherever the paper is divided evenly.
 """
+
+import dataclasses
 
 import cv2
 import numpy as np
@@ -24,12 +29,16 @@ REACH_MM, NEAR_MM, STEP_MM = 1.5, 0.7, 0.02
 INSIDE_MM = 0.4
 # Where a line's width is measured, from its row's end on, mm.
 WIDTH_FROM_MM, WIDTH_TO_MM = 0.5, 6.0
+# Gaps between columns, mm: how far from where they were taken to be, and how
+# wide. Blur makes them narrower. The window's brightest share, in percent, is
+# what a gap looks like.
+GAP_REACH_MM, LEAST_GAP_MM, MOST_GAP_MM, GAP_PERCENT = 3.0, 0.3, 2.5, 3
 # What is beyond an end has to be brighter by this share of the trace.
 LEAST_BRIGHTER = 0.4
 
 
-def stretch(image, paper_map, rows, whole, x_start_mm, x_end_mm):
-    """How much longer rows are than their 250 mm, by the grid.
+def whole_rows(image, paper_map, rows, whole, x_start_mm, x_end_mm):
+    """Where rows of 250 mm begin and how long they are by the grid.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -39,8 +48,8 @@ def stretch(image, paper_map, rows, whole, x_start_mm, x_end_mm):
         x_start_mm, x_end_mm: where they were found to begin and end.
 
     Returns:
-        About 1; 1 where ends are not seen, the rows are no such rows, or what
-        they are longer by may be a line's width.
+        (x_start_mm, length_mm), or None where ends are not seen, the rows are
+        no such rows, or what they are longer by may be a line's width.
     """
     page = _Darkness(image, paper_map)
     start_mm = _usual([page.ink_end(row, x_start_mm, 1) for row in rows])
@@ -50,10 +59,10 @@ def stretch(image, paper_map, rows, whole, x_start_mm, x_end_mm):
     off_mm = longer_mm - width_mm / 2
     # False of NaN, too.
     if not abs(off_mm) < MOST_OFF_MM:
-        return 1.0
+        return None
     if -LEAST_SHORTER_MM < longer_mm < width_mm:
-        return 1.0
-    return float(1 + off_mm / WHOLE_ROW_MM)
+        return None
+    return start_mm + width_mm / 4, WHOLE_ROW_MM + off_mm
 
 
 def _usual(ends_mm):
@@ -62,6 +71,64 @@ def _usual(ends_mm):
     if not len(ends_mm) or np.ptp(ends_mm) > MOST_APART_MM:
         return np.nan
     return float(np.median(ends_mm))
+
+
+def with_gaps(image, paper_map, layout, rows):
+    """A layout whose columns begin and end at the gaps between them.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        paper_map: its `PaperMap`.
+        layout: `PrintedLayout`.
+        rows: `row_heights.RowHeights` of each of its rows.
+
+    Returns:
+        `PrintedLayout`: the same where no gap is seen.
+    """
+    n_columns = max(len(row.segments) for row in layout.rows)
+    divided = [len(row.segments) == n_columns for row in layout.rows]
+    # Of one row alone it may be a fault of the print.
+    if n_columns < 2 or sum(divided) < 2:
+        return layout
+    page = _Darkness(image, paper_map)
+    seen = [
+        row for row, is_divided in zip(rows, divided, strict=True) if is_divided
+    ]
+    first = layout.rows[divided.index(True)]
+    gaps, wider = [], 0.0
+    for k, segment in enumerate(first.segments[1:], start=1):
+        # Columns are as much wider as those before.
+        gap = page.gap(seen, segment.x_start_mm + k * wider)
+        if gap is not None:
+            wider = (np.mean(gap) - segment.x_start_mm) / k
+        gaps.append(gap)
+    return dataclasses.replace(
+        layout,
+        rows=tuple(
+            _with_gaps(row, gaps, layout) if is_divided else row
+            for row, is_divided in zip(layout.rows, divided, strict=True)
+        ),
+    )
+
+
+def _with_gaps(row, gaps, layout):
+    """A row of which each gap, (start, end) in mm or None, is left out."""
+    segments = list(row.segments)
+    for k, gap in enumerate(gaps):
+        if gap is None:
+            continue
+        left, right = segments[k : k + 2]
+        later_mm = 0.0 if layout.simultaneous else gap[1] - right.x_start_mm
+        segments[k : k + 2] = (
+            dataclasses.replace(left, x_end_mm=gap[0]),
+            dataclasses.replace(
+                right,
+                x_start_mm=gap[1],
+                time_start_s=right.time_start_s
+                + later_mm / layout.speed_mm_per_s,
+            ),
+        )
+    return dataclasses.replace(row, segments=tuple(segments))
 
 
 class _Darkness:
@@ -119,6 +186,34 @@ class _Darkness:
             return np.nan
         bright = np.flatnonzero(darkest < (trace + paper) / 2)
         return float(x[bright[-1]])
+
+    def gap(self, rows, x_mm):
+        """Start and end in mm of a gap in all of some rows; None without one.
+
+        Args:
+            rows: `row_heights.RowHeights`.
+            x_mm: about where.
+        """
+        x = x_mm + np.arange(-GAP_REACH_MM, GAP_REACH_MM, STEP_MM)
+        shown = []
+        for row in rows:
+            shades = self.around(x, row.seen.zero_y_mm - row.at(x), NEAR_MM)
+            if shades is None:
+                return None
+            darkest = shades.max(axis=0)
+            shown.append(darkest / (np.median(darkest) + 1e-9))
+        # As dark as the trace that is the darkest there.
+        shown = np.max(shown, axis=0)
+        paper = np.percentile(shown, GAP_PERCENT)
+        if paper > 1 - LEAST_BRIGHTER:
+            return None
+        bright = np.concatenate([[False], shown < (1 + paper) / 2, [False]])
+        starts, ends = np.flatnonzero(np.diff(bright)).reshape(-1, 2).T
+        longest = (ends - starts).argmax()
+        length_mm = (ends - starts)[longest] * STEP_MM
+        if not LEAST_GAP_MM < length_mm < MOST_GAP_MM:
+            return None
+        return float(x[starts[longest]]), float(x[ends[longest] - 1])
 
     def line_width(self, row, x_mm):
         """How wide a row's line is near its beginning, in mm.
