@@ -11,7 +11,7 @@ from ecg_keras.models.layout.beats import (
     find_beats,
     unlikeness,
 )
-from ecg_keras.models.layout.find import _strip_leads
+from ecg_keras.models.layout.find import _strip_evidence, _strip_leads
 from ecg_keras.models.layout.row_heights import PER_MM
 
 BEATS_MM = 12.0 + 20.0 * np.arange(12)  # 75 a minute at 25 mm/s, 250 mm
@@ -89,6 +89,31 @@ def test_its_own_print_tells_most_of_a_strips_lead():
     strip = {lead: alike.get(lead, [(-1.0, 1.0)]) for lead in STRIPS}
     leads, _, _ = _strip_leads([strip])
     assert leads == ("II",)
+
+
+def test_a_flat_leads_own_print_tells_more_than_a_lead_that_is_nearly_alike():
+    """A strip like II to 0.02 mm, where II is 0.24 mm, is not aVF."""
+    rng = np.random.default_rng(2)
+    n = 250
+
+    def waves(rms_mm):
+        smooth = np.convolve(rng.normal(size=n + 8), np.ones(9), "valid")
+        return rms_mm * smooth / smooth.std()
+
+    told = {lead: [] for lead in STRIPS}
+    for leads, own, (strip_mm, off_mm) in (
+        (("I", "II", "III"), 1, (0.24, 0.02)),
+        (("aVR", "aVL", "aVF"), 2, (1.3, 0.1)),
+    ):
+        strip = waves(strip_mm)
+        column = np.stack([waves(1.3) for _ in leads])
+        column[own] = strip + waves(off_mm)
+        both = _strip_evidence(
+            np.stack([strip, strip]), leads, np.stack([column, column])
+        )
+        for lead, more in both.items():
+            told[lead].append(more)
+    assert _strip_leads([told])[0] == ("II",)
 
 
 STRIPS = ("II", "V1", "V5", "III", "V6", "I", "aVF", "V2", "V3", "V4", "aVR",

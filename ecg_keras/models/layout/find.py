@@ -20,6 +20,7 @@ from ecg_keras.models.layout.known_layouts import ANY, KNOWN
 from ecg_keras.models.layout.relations import (
     AGREES_BELOW,
     AGREES_BELOW_IN_CABRERA,
+    FLAT_PRINT_MM,
     evidence,
     evidence_of_each,
 )
@@ -355,7 +356,9 @@ def _strip_evidence(height, leads, heights):
             more.setdefault(leads[k], float(told.max()))
         for k, told in zip(
             printed,
-            evidence_of_each(pair_leads, pairs, most_for=MOST_ALIKE),
+            evidence_of_each(
+                pair_leads, pairs, most_for=MOST_ALIKE, flat_mm=FLAT_PRINT_MM
+            ),
             strict=True,
         ):
             alike[leads[k]] = float(told.max())

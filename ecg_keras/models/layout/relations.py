@@ -14,6 +14,9 @@ from ecg_keras.ecg.leads import LIMB_FROM_I_II, LIMB_LEADS
 
 # Readings this small, in mm, tell nothing: (root of the mean square).
 FLAT_MM = 0.3
+# The same of two prints of one lead: they differ by less than leads do that
+# only follow from each other.
+FLAT_PRINT_MM = 0.15
 # The share of the rows' power that disagrees, at which agreement ends.
 AGREES_BELOW = 0.35
 # The same in Cabrera's order: any leads that turn smoothly, as V1 to V6 do, are
@@ -87,7 +90,7 @@ def disagreement(leads, heights):
     return float(share), float(weight)
 
 
-def _disagreement(onto, free, heights):
+def _disagreement(onto, free, heights, flat_mm=FLAT_MM):
     """`disagreement` of projections (..., n, n) and heights (..., n, T)."""
     heights = heights - heights.mean(axis=-1, keepdims=True)
     off = np.square(heights - onto @ heights).sum(axis=-2)
@@ -98,7 +101,7 @@ def _disagreement(onto, free, heights):
         np.take_along_axis(values, kept, axis=-1).mean(axis=-1)
         for values in np.broadcast_arrays(off, power)
     )
-    return off / free / (power + FLAT_MM**2), power / (power + FLAT_MM**2)
+    return off / free / (power + flat_mm**2), power / (power + flat_mm**2)
 
 
 def evidence(leads, heights, agrees_below=AGREES_BELOW):
@@ -116,7 +119,7 @@ def evidence(leads, heights, agrees_below=AGREES_BELOW):
 
 
 def evidence_of_each(
-    sets, heights, agrees_below=AGREES_BELOW, most_for=MOST_FOR
+    sets, heights, agrees_below=AGREES_BELOW, most_for=MOST_FOR, flat_mm=FLAT_MM
 ):
     """`evidence` of several sets of as many leads, at once.
 
@@ -125,6 +128,7 @@ def evidence_of_each(
         heights: (S, ..., n, T), or (1, ..., n, T) of all sets.
         agrees_below: see `evidence`.
         most_for: the most that it counts for each redundancy.
+        flat_mm: see `FLAT_MM`.
 
     Returns:
         (S, ...).
@@ -137,7 +141,7 @@ def evidence_of_each(
     onto, free = np.expand_dims(onto, between), np.expand_dims(free, between)
     if heights.shape[-1] < 20 or not free.any():
         return np.zeros((len(sets), *heights.shape[1:-2]))
-    share, weight = _disagreement(onto, np.maximum(free, 1), heights)
+    share, weight = _disagreement(onto, np.maximum(free, 1), heights, flat_mm)
     tells = np.log(agrees_below / np.maximum(share, 1e-3))
     free = np.minimum(free, MOST_REDUNDANT)
     return free * weight * np.clip(tells, -MOST_AGAINST, most_for)
