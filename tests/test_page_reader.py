@@ -212,6 +212,8 @@ def test_ends_of_rows_beyond_the_picture_or_at_a_pulse_are_not_seen():
     assert found == pytest.approx((15.0, 250.5), abs=0.2)
     cut = image[:, : 265 * PX]
     assert whole_rows(cut, paper_map, rows, rows, 15.0, 265.5) is None
+    blank = np.full_like(image, 255)
+    assert whole_rows(blank, paper_map, rows, rows, 15.0, 265.5) is None
     with_pulse, _ = drawn(layout, flat)
     assert whole_rows(with_pulse, paper_map, rows, rows, 15.0, 265.5) is None
 

@@ -182,7 +182,7 @@ class _Darkness:
         half = len(x) // 2
         trace = np.median(darkest[half:])
         paper = np.percentile(darkest[:half], 30)
-        if trace - paper < LEAST_BRIGHTER * trace:
+        if trace - paper <= LEAST_BRIGHTER * trace:
             return np.nan
         bright = np.flatnonzero(darkest < (trace + paper) / 2)
         return float(x[bright[-1]])
@@ -205,7 +205,7 @@ class _Darkness:
         # As dark as the trace that is the darkest there.
         shown = np.max(shown, axis=0)
         paper = np.percentile(shown, GAP_PERCENT)
-        if paper > 1 - LEAST_BRIGHTER:
+        if paper >= 1 - LEAST_BRIGHTER:
             return None
         bright = np.concatenate([[False], shown < (1 + paper) / 2, [False]])
         starts, ends = np.flatnonzero(np.diff(bright)).reshape(-1, 2).T
