@@ -37,6 +37,8 @@ from ecg_keras.page_reader import (
     PageReading,
     load_page_reader,
 )
+from ecg_keras.registration.pulse_scale import pulse_scale
+from ecg_keras.registration.register import register
 
 PX = 8  # a mm
 ROWS_3X4 = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"),
@@ -216,6 +218,39 @@ def test_ends_of_rows_beyond_the_picture_or_at_a_pulse_are_not_seen():
     assert whole_rows(blank, paper_map, rows, rows, 15.0, 265.5) is None
     with_pulse, _ = drawn(layout, flat)
     assert whole_rows(with_pulse, paper_map, rows, rows, 15.0, 265.5) is None
+
+
+@pytest.mark.parametrize("factor", [0.4, 1.0, 2.5])
+def test_paper_without_a_grid_has_the_scale_of_its_pulses(factor):
+    image, _ = drawn(even_rows((*ROWS_3X4, ("II",))), signals_mv())
+    image[image.min(axis=2) > 100] = 255
+    image = cv2.resize(
+        image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA
+    )
+    found = register(image)
+    assert found.px_per_mm_x == pytest.approx(PX * factor, rel=0.01)
+    assert found.quality == "doubtful"
+    assert "by its calibration pulses" in " ".join(found.reasons)
+    assert register(image, 1.02 * PX * factor).px_per_mm_x == pytest.approx(
+        1.02 * PX * factor
+    )
+
+
+@pytest.mark.parametrize(
+    "boxes", [[(60, 30)], [(60, 30), (61, 190)], [(40, 60), (40, 100)]]
+)
+def test_a_frame_a_single_pulse_and_squares_tell_no_scale(boxes):
+    """Frames are closed below; a pulse is half as wide as it is high."""
+    image = np.full((400, 600, 3), 255, np.uint8)
+    for x, y in boxes:
+        width, height = (80, 80) if x == 40 else (40, 80)
+        corners = np.array([[0, height], [0, 0], [width, 0], [width, height]])
+        is_frame = len(boxes) > 1 and x > 40
+        cv2.polylines(image, [corners + (x, y)], is_frame, (0, 0, 0), 2)
+        cv2.line(
+            image, (x + width, y + height), (560, y + height), (0, 0, 0), 2
+        )
+    assert pulse_scale(image[..., 0]) is None
 
 
 def test_columns_begin_after_the_gaps_between_them():

@@ -15,6 +15,7 @@ from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.registration import growth
 from ecg_keras.registration.contrast import contrast, darkest_channel, reduced
 from ecg_keras.registration.lattice import facing_right, find_lattices
+from ecg_keras.registration.pulse_scale import pulse_scale
 
 # What the work is done at: 1 mm lines are 4.5 px apart, if the picture has it.
 _WORKING_PX_PER_MM = 4.5
@@ -80,8 +81,9 @@ def register(image, px_per_mm=None):
     Args:
         image: (H, W, 3) uint8 RGB.
         px_per_mm: px for each mm, where it is known: a grid must then have
-            this scale, to a fifth; without a grid the picture is taken to lie
-            straight, and doubtful.
+            this scale, to a fifth. Without a grid the picture is taken to lie
+            straight, at this scale or that of its calibration pulses, and
+            doubtful.
 
     Returns:
         `Registration`. Its map has x along the picture's x and y down, as far
@@ -103,13 +105,29 @@ def register(image, px_per_mm=None):
         found = Registration(None, "refused", (NO_GRID,), {})
     else:
         found = _finished(grey, _refined(_upright(grey, best)))
-    if found.paper_map is None and px_per_mm is not None:
-        return _straight(image.shape[:2], px_per_mm, found.reasons)
+    if px_per_mm is not None:
+        if found.paper_map is not None:
+            return found
+        return _straight(grey.shape, px_per_mm, (*found.reasons, "as given"))
+    if found.quality == "good":
+        return found
+    # What repeats on a page may look like a grid; its pulses do not.
+    px_per_mm = pulse_scale(grey) or np.nan
+    longer_mm = max(grey.shape) / px_per_mm
+    if not _PLAUSIBLE_MM[0] < longer_mm < _PLAUSIBLE_MM[1]:
+        return found
+    for scale in (found.px_per_mm_x, found.px_per_mm_y):
+        if scale is None or not 1 / _AS_GIVEN < scale / px_per_mm < _AS_GIVEN:
+            told_by = "by its calibration pulses"
+            return _straight(grey.shape, px_per_mm, (NO_GRID, told_by))
     return found
 
 
 def _straight(shape, px_per_mm, reasons):
-    """What is said of a picture without a grid whose scale is known."""
+    """What is said of a picture without a grid whose scale is known.
+
+    The last of the reasons is by what.
+    """
     height_mm, width_mm = (side / px_per_mm for side in shape)
     paper_map = PaperMap.from_homography(
         np.diag([px_per_mm, px_per_mm, 1.0]),
@@ -117,7 +135,9 @@ def _straight(shape, px_per_mm, reasons):
         _NODE_STEP_MM,
         _STRAIGHT_STD_MM,
     )
-    reasons = (*reasons, f"taken to lie straight, {px_per_mm:g} px/mm as given")
+    *reasons, told_by = reasons
+    scale = f"taken to lie straight, {px_per_mm:.3g} px/mm {told_by}"
+    reasons = (*reasons, scale)
     return Registration(
         paper_map, "doubtful", reasons, {}, px_per_mm, px_per_mm, 0.0
     )
