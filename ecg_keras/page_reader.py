@@ -232,6 +232,9 @@ class PageReader:
         settled = {*doubts, SPEED_ASSUMED, GAIN_ASSUMED}
         if set(reading.digitized.reasons) <= settled:
             return reading
+        # Tables and charts have rows, too: without a pulse they are no ECG.
+        if reading.digitized.quality == REFUSED and not reading.printed.pulses:
+            return reading
         if self.second_network is not self.row_network:
             again = read(image, paper_map, self.second_network)
             if again.digitized.quality == GOOD:

@@ -44,12 +44,18 @@ def beats_mm(x_mm):
     )
 
 
-def page_with(zero_y_mm, gain=10.0, pulse_mm=5.0, grid="lines"):
-    """A picture of rows of 250 mm; pulses end 1 mm before the traces."""
+def page_with(zero_y_mm, gain=10.0, pulse_mm=5.0, grid="lines", n_right=0):
+    """A picture of rows of 250 mm; pulses end 1 mm before the traces.
+
+    The first `n_right` rows end with a pulse, too.
+    """
     image = paper(grid)
     x = np.arange(0, 250, 0.1)
-    for y in zero_y_mm:
+    for index, y in enumerate(zero_y_mm):
         line(image, X0_MM + x, y - beats_mm(x))
+        if index < n_right:
+            edges = X0_MM + 252 + np.array([0, 2, 2, 7, 7, 9])
+            line(image, edges, y - gain * np.array([0, 0, 1, 1, 0, 0]))
         if pulse_mm:
             edges = X0_MM - 1 - np.array([pulse_mm + 1, pulse_mm, 0, -1])
             line(
@@ -129,6 +135,15 @@ def test_pulses_tell_gain_and_speed(gain, pulse_mm, speed):
         assert pulse.width_mm == pytest.approx(pulse_mm, abs=0.6)
         assert not pulse.is_half
     assert gain_and_speed(pulses) == (gain, speed)
+
+
+@pytest.mark.parametrize(("n_right", "sides"), [(4, 2), (2, 1)])
+def test_pulses_stand_at_both_sides_of_most_rows_or_at_one(n_right, sides):
+    """A raised ST segment looks like a pulse at the end of some rows."""
+    page = page_with([25, 50, 75, 100], n_right=n_right)
+    pulses = find_pulses(page, find_rows(page))
+    assert len({pulse.side for pulse in pulses}) == sides
+    assert sum(pulse.side == "left" for pulse in pulses) == 4
 
 
 def test_traces_without_pulses_have_none():

@@ -106,14 +106,17 @@ def _found_pulses(page, rows, print_px):
                 found = _half_pulse(page, print_px, row)
             if found is not None:
                 pulses.append(FoundPulse(index, side, *found))
-    kept = []
+    sides = []
     for side in ("left", "right"):
         alike = _alike([pulse for pulse in pulses if pulse.side == side])
         # The lowest are as high as waves are: only if most rows have them.
         low = alike and alike[0].height_mm < LOW_MM
         if not low or len(alike) >= max(LOW_SHARE * len(rows), 2):
-            kept += alike
-    return kept
+            sides.append(alike)
+    # A device prints them at one side or at both; a raised ST segment at the
+    # end of some rows looks like one.
+    most = max(map(len, sides), default=0)
+    return [p for side in sides if len(side) > most / 2 for p in side]
 
 
 def _alike(pulses):
