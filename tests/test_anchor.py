@@ -14,6 +14,7 @@ from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.registration.anchor import (
     GRID_X_MM,
     GRID_Y_MM,
+    Anchor,
     competition_anchor,
 )
 
@@ -77,6 +78,19 @@ def test_where_pulses_are_cut_off_the_ticks_tell_all_but_the_gain(page):
         anchor.to_picture(PAGE_PX), PAGE_PX / 2 - [59, 0], atol=0.01
     )
     assert anchor.is_sure and not anchor.tells_gain
+
+
+@pytest.mark.parametrize(
+    ("tick", "pulse", "is_sure"),
+    [(0.7, np.nan, True), (0.4, np.nan, False), (0.7, 0.0, False)],
+)
+def test_clear_ticks_alone_tell_a_page_that_is_cut_before_its_pulses(
+    tick, pulse, is_sure
+):
+    anchor = Anchor(None, 0.5, (pulse,) * 3, (tick,) * 6)
+    assert anchor.is_sure == is_sure
+    faint = dataclasses.replace(anchor, ticks=(np.nan, *anchor.ticks[1:]))
+    assert not faint.is_sure
 
 
 @pytest.mark.parametrize(

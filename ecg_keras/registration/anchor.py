@@ -52,6 +52,8 @@ _NEAR_MM = 1.0
 # more. The margin alone does not tell: pages of another paper speed, or without
 # the strip, reach 9.3, but a pulse that has to be there is at most 0.03 there.
 LEAST_MARGIN, LEAST_DARKER = 3.5, 0.3
+# Of ticks that are all there is to tell it.
+LEAST_DARKER_ALONE = 0.6
 # Paper beside a mark is looked at from here.
 _BESIDE_MM = 1.5
 _BOTH_SIDES = (-_BESIDE_MM, _BESIDE_MM)
@@ -87,8 +89,12 @@ class Anchor:
         gains have lower or higher ones, other layouts have them elsewhere),
         and at least half of the ticks in the picture, three or more. Where some
         pulses lie beyond the picture, three of four ticks, five or more: they
-        tell the layout and the paper speed.
+        tell the layout and the paper speed. Where all pulses do, its place need
+        not stand out if all ticks are there, and clear.
         """
+        is_cut = np.isnan(self.pulses).all()
+        if is_cut and np.min(self.ticks) >= LEAST_DARKER_ALONE:
+            return True
         *others, strip = np.nan_to_num(self.pulses)
         n_seen = (np.nan_to_num(self.ticks) >= LEAST_DARKER).sum()
         n_ticks = np.isfinite(self.ticks).sum()
