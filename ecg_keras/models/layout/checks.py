@@ -32,6 +32,9 @@ MOST_UNSURE_MV, END_S = 2.0, 0.024
 # From one sample at 500 Hz to the next: 1,100 recordings of PTB-XL have 2.4 mV
 # at the most.
 DOUBTFUL_JUMP_MV = 3.0
+# Of rows of which no pulse says that they are an ECG's. Real pages without one
+# have 0.27, 0.17, 0 and 2.9 at the most.
+UNLIKE_LEADS, UNLIKE_PRINTS, UNLIKE_SHARED_MM, UNLIKE_UNSURE = 0.35, 0.5, 50, 5
 # Two rows that run this near to each other, mm, for so long in all are read
 # from one print: where traces cross they part again.
 ONE_PRINT_MM, DOUBTFUL_SHARED_MM = 0.5, 6.0
@@ -121,6 +124,8 @@ def check(page, layout, readings, pulses, candidates=(), is_named=False):
         # Nothing says that this is an ECG, or where traces are is not sure.
         unknown = not (pulses or is_named) or on_print < DOUBTFUL_ON_PRINT
         (faults if unknown else doubts).append(text)
+    if not (pulses or is_named) and _is_no_ecg(numbers):
+        faults.append("no calibration pulse was found, and rows are no leads")
     doubts += _doubts_of_layout(candidates)
     if pulses:
         height = float(np.median([pulse.height_mm for pulse in pulses]))
@@ -132,6 +137,19 @@ def check(page, layout, readings, pulses, candidates=(), is_named=False):
                 f"{gain:g} mm/mV"
             )
     return Checks(tuple(doubts), tuple(faults), numbers)
+
+
+def _is_no_ecg(numbers):
+    """Whether what was measured tells against leads, where no pulse tells for
+    them: bars of tables and curves of other signals are read, too.
+    """
+    prints = [value for key, value in numbers.items() if "prints" in key]
+    return (
+        numbers.get(LIMB, 0.0) > UNLIKE_LEADS
+        or max(prints, default=0.0) > UNLIKE_PRINTS
+        or numbers["shared_mm"] > UNLIKE_SHARED_MM
+        or numbers["unsure"] > UNLIKE_UNSURE
+    )
 
 
 def _doubts_of_layout(candidates):
