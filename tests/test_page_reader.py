@@ -170,6 +170,8 @@ def test_another_speed_and_gain_are_told_by_the_pulses():
     assert digitized.signals_mv.shape == (12, 2500)
 
 
+@pytest.mark.slow
+@pytest.mark.floor
 @pytest.mark.parametrize("printed_mm", [250.5, 250.0])
 def test_rows_a_little_longer_than_their_grid_says_are_ten_seconds(printed_mm):
     rows = tuple((lead,) for lead in LEADS[:6])
