@@ -337,14 +337,15 @@ class _Look:
         look.pulses = [moved(pulse) for pulse in self.pulses]
         others = [
             moved(candidate, column_mm=candidate.column_mm / factor)
-            for candidate in self.candidates
+            for candidate in self.candidates[1:]
         ]
+        # Its columns are as wide as devices print them by these mm.
         best = dataclasses.replace(
-            others[0],
+            best,
             x_start_mm=first_mm,
             x_end_mm=first_mm + trace_edges.WHOLE_ROW_MM,
         )
-        look.candidates = [best, *others[1:]]
+        look.candidates = [best, *others]
         look.read_rows(image, look.paper_map, row_network)
         return look
 
