@@ -41,17 +41,10 @@ def main():
     rng = np.random.default_rng(config.seed)
     reader = load_page_reader()
     records = read_records(config.data_dir, config.images)
-    whole = {}
     lost = []
-    for _ in tqdm(range(config.cuts)):
-        record = records[rng.integers(len(records))]
-        kind = sorted(record.image_paths)[rng.integers(len(record.image_paths))]
+    for record, kind, image, before in pages(reader, records, config.cuts, rng):
         share = rng.uniform(LEAST_SHARE, MOST_SHARE)
         side = int(rng.integers(4))
-        image = read_image(record.image_paths[kind])
-        if (record.id, kind) not in whole:
-            whole[record.id, kind] = scored(reader, image, record)
-        before = whole[record.id, kind]
         after = scored(reader, cut(image, side, share), record)
         lost.append((before[0] - after[0], *after))
         print(
@@ -65,6 +58,18 @@ def main():
     )
     print(f"{n_near} of {len(lost)} lose less than 3 dB; {n_sure} are good and "
           "under 15 dB")  # fmt: skip
+
+
+def pages(reader, records, n_pages, rng):
+    """Pages taken at random: (record, type, image, its `scored`)."""
+    whole = {}
+    for _ in tqdm(range(n_pages)):
+        record = records[rng.integers(len(records))]
+        kind = sorted(record.image_paths)[rng.integers(len(record.image_paths))]
+        image = read_image(record.image_paths[kind])
+        if (record.id, kind) not in whole:
+            whole[record.id, kind] = scored(reader, image, record)
+        yield record, kind, image, whole[record.id, kind]
 
 
 def cut(image, side, share):

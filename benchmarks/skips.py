@@ -12,11 +12,9 @@ import dataclasses
 import sys
 
 import numpy as np
-from tqdm import tqdm
 
-from benchmarks.cuts import scored
+from benchmarks.cuts import pages, scored
 from ecg_keras.ecg.records import read_records
-from ecg_keras.page.images import read_image
 from ecg_keras.page_reader import load_page_reader
 from ecg_keras.settings import parse_flags, run_command, setting
 
@@ -38,17 +36,13 @@ def main():
     rng = np.random.default_rng(config.seed)
     reader = load_page_reader()
     records = read_records(config.data_dir, config.images)
-    whole, found = {}, []
-    for _ in tqdm(range(config.skips)):
-        record = records[rng.integers(len(records))]
-        kind = sorted(record.image_paths)[rng.integers(len(record.image_paths))]
+    found = []
+    for record, kind, image, before in pages(
+        reader, records, config.skips, rng
+    ):
         axis = int(rng.integers(2))
         n_px = int(rng.integers(LEAST_PX, MOST_PX + 1))
-        image = read_image(record.image_paths[kind])
         at = int(rng.uniform(0.1, 0.9) * image.shape[axis])
-        if (record.id, kind) not in whole:
-            whole[record.id, kind] = scored(reader, image, record)
-        before = whole[record.id, kind]
         skipped = np.delete(image, slice(at, at + n_px), axis)
         after = scored(reader, np.ascontiguousarray(skipped), record)
         found.append((before[0], *after))

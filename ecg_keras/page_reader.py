@@ -319,7 +319,7 @@ class _Look:
         if found is None:
             return self
         first_mm, length_mm = found
-        factor = length_mm / trace_edges.WHOLE_ROW_MM
+        factor = length_mm / find.USUAL_ROW_MM
         look = copy.copy(self)
         look.paper_map = self.paper_map.stretched(first_mm, factor)
         look.page = straighten(image, look.paper_map)
@@ -343,7 +343,7 @@ class _Look:
         best = dataclasses.replace(
             best,
             x_start_mm=first_mm,
-            x_end_mm=first_mm + trace_edges.WHOLE_ROW_MM,
+            x_end_mm=first_mm + find.USUAL_ROW_MM,
         )
         look.candidates = [best, *others]
         look.read_rows(image, look.paper_map, row_network)

@@ -108,7 +108,7 @@ def register(image, px_per_mm=None):
     if px_per_mm is not None:
         if found.paper_map is not None:
             return found
-        return _straight(grey.shape, px_per_mm, (*found.reasons, "as given"))
+        return _straight(grey.shape, px_per_mm, found.reasons, "as given")
     if found.quality == "good":
         return found
     # What repeats on a page may look like a grid; its pulses do not.
@@ -116,18 +116,17 @@ def register(image, px_per_mm=None):
     longer_mm = max(grey.shape) / px_per_mm
     if not _PLAUSIBLE_MM[0] < longer_mm < _PLAUSIBLE_MM[1]:
         return found
-    for scale in (found.px_per_mm_x, found.px_per_mm_y):
-        if scale is None or not 1 / _AS_GIVEN < scale / px_per_mm < _AS_GIVEN:
-            told_by = "by its calibration pulses"
-            return _straight(grey.shape, px_per_mm, (NO_GRID, told_by))
-    return found
+    scales = found.px_per_mm_x, found.px_per_mm_y
+    if found.paper_map is not None and all(
+        1 / _AS_GIVEN < scale / px_per_mm < _AS_GIVEN for scale in scales
+    ):
+        return found
+    told_by = "by its calibration pulses"
+    return _straight(grey.shape, px_per_mm, (NO_GRID,), told_by)
 
 
-def _straight(shape, px_per_mm, reasons):
-    """What is said of a picture without a grid whose scale is known.
-
-    The last of the reasons is by what.
-    """
+def _straight(shape, px_per_mm, reasons, told_by):
+    """What is said of a picture without a grid whose scale is known."""
     height_mm, width_mm = (side / px_per_mm for side in shape)
     paper_map = PaperMap.from_homography(
         np.diag([px_per_mm, px_per_mm, 1.0]),
@@ -135,7 +134,6 @@ def _straight(shape, px_per_mm, reasons):
         _NODE_STEP_MM,
         _STRAIGHT_STD_MM,
     )
-    *reasons, told_by = reasons
     scale = f"taken to lie straight, {px_per_mm:.3g} px/mm {told_by}"
     reasons = (*reasons, scale)
     return Registration(

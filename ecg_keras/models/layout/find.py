@@ -350,18 +350,14 @@ def _strip_evidence(height, leads, heights):
             [np.stack([height, heights[:, k]], axis=1) for k in printed]
         )
         pair_leads = [(leads[k], leads[k]) for k in printed]
-        for k, told in zip(
-            printed, evidence_of_each(pair_leads, pairs), strict=True
-        ):
-            more.setdefault(leads[k], float(told.max()))
-        for k, told in zip(
-            printed,
-            evidence_of_each(
-                pair_leads, pairs, most_for=MOST_ALIKE, flat_mm=FLAT_PRINT_MM
-            ),
-            strict=True,
-        ):
-            alike[leads[k]] = float(told.max())
+        names = [leads[k] for k in printed]
+        told = evidence_of_each(pair_leads, pairs).max(axis=1).tolist()
+        more = {**dict(zip(names, told, strict=True)), **more}
+        told = evidence_of_each(
+            pair_leads, pairs, most_for=MOST_ALIKE, flat_mm=FLAT_PRINT_MM
+        )
+        told = told.max(axis=1).tolist()
+        alike = dict(zip(names, told, strict=True))
     # Its own print tells most, and does not suffer from other leads.
     return {
         lead: (alike[lead], OWN_PRINT)

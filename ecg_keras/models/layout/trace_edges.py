@@ -14,8 +14,9 @@ import dataclasses
 import cv2
 import numpy as np
 
-# What devices print, and how far from it a row still is such a row, mm.
-WHOLE_ROW_MM = 250.0
+from ecg_keras.models.layout.find import USUAL_ROW_MM
+
+# How far from what devices print a row still is such a row, mm.
 MOST_OFF_MM = 0.75
 # Ink ends with a trace or, at both ends together, a line further out: rows are
 # longer where ink is by more than a line, shorter where by more than this, mm.
@@ -54,7 +55,7 @@ def whole_rows(image, paper_map, rows, whole, x_start_mm, x_end_mm):
     page = _Darkness(image, paper_map)
     start_mm = _usual([page.ink_end(row, x_start_mm, 1) for row in rows])
     end_mm = _usual([page.ink_end(row, x_end_mm, -1) for row in whole])
-    longer_mm = end_mm - start_mm - WHOLE_ROW_MM
+    longer_mm = end_mm - start_mm - USUAL_ROW_MM
     width_mm = min(page.line_width(row, x_start_mm) for row in rows)
     off_mm = longer_mm - width_mm / 2
     # False of NaN, too.
@@ -62,7 +63,7 @@ def whole_rows(image, paper_map, rows, whole, x_start_mm, x_end_mm):
         return None
     if -LEAST_SHORTER_MM < longer_mm < width_mm:
         return None
-    return start_mm + width_mm / 4, WHOLE_ROW_MM + off_mm
+    return start_mm + width_mm / 4, USUAL_ROW_MM + off_mm
 
 
 def _usual(ends_mm):
