@@ -51,6 +51,8 @@ def _check(command):
         if argv[2:]:
             parser.parse_args(argv[2:])
     else:
+        if script == "-m":
+            script = argv[0].replace(".", "/") + ".py"
         assert (ROOT / script).is_file(), command
 
 
