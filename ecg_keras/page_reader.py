@@ -24,6 +24,7 @@ from ecg_keras.models.layout.given import Given
 from ecg_keras.models.layout.known_layouts import KNOWN, known
 from ecg_keras.models.layout.pulses import find_pulses
 from ecg_keras.models.layout.row_heights import read_whole_rows
+from ecg_keras.models.layout.separators import find_separators
 from ecg_keras.models.layout.straight_page import straighten
 from ecg_keras.models.layout.trace_rows import find_rows
 from ecg_keras.models.reading.leads_from_segments import join_segments
@@ -293,7 +294,8 @@ class _Look:
         """
         self.read_rows(image, paper_map, row_network)
         ends = find.trace_ends(self.rows, self.pulses, self.page)
-        self.candidates = find.candidates(self.heights, ends, kinds)
+        marks = find_separators(self.page, self.heights, self.pulses)
+        self.candidates = find.candidates(self.heights, ends, kinds, marks)
 
     def read_rows(self, image, paper_map, row_network):
         """Read the rows, each as if it were one lead; see `match`."""
@@ -313,12 +315,14 @@ class _Look:
             for row, leads in zip(rows, best.rows, strict=True)
             if len(leads) == 1
         ]
-        found = trace_edges.whole_rows(
-            image, self.paper_map, rows, whole, best.x_start_mm, best.x_end_mm
-        )
-        if found is None:
-            return self
-        first_mm, length_mm = found
+        first_mm, length_mm = best.x_start_mm, best.marked_row_mm
+        if length_mm is None:
+            found = trace_edges.whole_rows(
+                image, self.paper_map, rows, whole, first_mm, best.x_end_mm
+            )
+            if found is None:
+                return self
+            first_mm, length_mm = found
         factor = length_mm / find.USUAL_ROW_MM
         look = copy.copy(self)
         look.paper_map = self.paper_map.stretched(first_mm, factor)
@@ -335,17 +339,17 @@ class _Look:
 
         look.rows = [moved(row) for row in self.rows]
         look.pulses = [moved(pulse) for pulse in self.pulses]
-        others = [
+        look.candidates = [
             moved(candidate, column_mm=candidate.column_mm / factor)
-            for candidate in self.candidates[1:]
+            for candidate in self.candidates
         ]
-        # Its columns are as wide as devices print them by these mm.
-        best = dataclasses.replace(
-            best,
-            x_start_mm=first_mm,
-            x_end_mm=first_mm + find.USUAL_ROW_MM,
-        )
-        look.candidates = [best, *others]
+        if best.marked_row_mm is None:
+            # Its columns are as wide as devices print them by these mm.
+            look.candidates[0] = dataclasses.replace(
+                best,
+                x_start_mm=first_mm,
+                x_end_mm=first_mm + find.USUAL_ROW_MM,
+            )
         look.read_rows(image, look.paper_map, row_network)
         return look
 

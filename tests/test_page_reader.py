@@ -10,15 +10,20 @@ import cv2
 import numpy as np
 import pytest
 
+from ecg_keras import page_reader
 from ecg_keras.ecg.digitized import DigitizedEcg
 from ecg_keras.ecg.leads import LEADS
 from ecg_keras.ecg.metrics import record_ratio, score_db
 from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.errors import InputError
+from ecg_keras.models.layout import find
 from ecg_keras.models.layout.checks import check
+from ecg_keras.models.layout.pulses import find_pulses
 from ecg_keras.models.layout.row_heights import RowHeights
+from ecg_keras.models.layout.separators import find_separators
 from ecg_keras.models.layout.straight_page import straighten
 from ecg_keras.models.layout.trace_edges import whole_rows
+from ecg_keras.models.layout.trace_rows import find_rows
 from ecg_keras.models.reading.printed_rows import (
     LeadReading,
     RowLogits,
@@ -29,6 +34,7 @@ from ecg_keras.models.reading.printed_rows import (
 )
 from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.page.printed_layout import PrintedLayout, evenly_printed
+from ecg_keras.page.row_images import SAMPLE_MM
 from ecg_keras.page_reader import (
     GAIN_ASSUMED,
     SPEED_ASSUMED,
@@ -96,6 +102,8 @@ def drawn(layout, mv, pulse_mm=5.0, height_mm=180):
                 layout.speed_mm_per_s / 500
             )
             line(x, y - gain * values)
+    for x_mm, top_mm, bottom_mm in layout.separators:
+        line(np.full(2, x_mm), np.array([top_mm, bottom_mm]))
     paper_map = PaperMap.from_homography(
         np.diag([PX, PX, 1.0]), (0, 0, 275, height_mm), 5
     )
@@ -138,8 +146,7 @@ def test_a_page_of_a_layout_is_read_as_that(rows, name):
     assert (digitized.layout, digitized.rows) == (name, rows)
     assert (digitized.speed_mm_per_s, digitized.gain_mm_per_mv) == (25, 10)
     assert digitized.quality == "good", digitized.reasons
-    # Pulses that touch their traces hide where these begin, to 2 mm.
-    assert digitized.signals_mv.shape == (12, pytest.approx(5000, abs=40))
+    assert digitized.signals_mv.shape == (12, 5000)
 
 
 @pytest.mark.slow
@@ -294,6 +301,108 @@ def test_columns_begin_after_the_gaps_between_them():
             np.testing.assert_allclose(
                 last - 20 * (ends[column] - 15), 0, atol=25
             )
+
+
+def true_heights(layout, mv):
+    """`RowHeights` of a page without a row network, which ticks may mislead."""
+    rows = []
+    for row in layout.rows:
+        values = [
+            row.gain_mm_per_mv * mv[LEADS.index(segment.lead)][first:][:n]
+            for segment in row.segments
+            for first in [round(segment.time_start_s * 500)]
+            for n in [round(segment.width_mm / layout.speed_mm_per_s * 500)]
+        ]
+        x_mm = np.linspace(
+            row.x_start_mm, row.x_end_mm, sum(map(len, values)), endpoint=False
+        )
+        every = np.arange(row.x_start_mm, row.x_end_mm, SAMPLE_MM)
+        height = np.interp(every, x_mm, np.concatenate(values))
+        seen = RowLogits(row.zero_y_mm, row.x_start_mm, np.zeros((2, 2)))
+        rows.append(
+            RowHeights(seen, row.x_start_mm, row.x_end_mm, height, height)
+        )
+    return rows
+
+
+def test_marks_tell_where_columns_of_a_cut_page_begin():
+    """The first 5 mm of all rows are lost."""
+    layout = even_rows((*ROWS_3X4, ("II",)))
+    rows = true_heights(layout, signals_mv())
+    marks = 15 + 62.5 * np.arange(1, 4) + (0.1, 0.0, -0.1)
+    ends = 20.0, 265.0, False
+    (marked, *_), (unmarked, *_) = (
+        find.candidates(rows, ends, separators=x_mm) for x_mm in (marks, ())
+    )
+    assert marked.kind.name == unmarked.kind.name == "3x4+1"
+    begin = [
+        candidate.x_start_mm + k * candidate.column_mm
+        for candidate in (marked, unmarked)
+        for k in range(4)
+    ]
+    np.testing.assert_allclose(begin[:4], 15 + 62.5 * np.arange(4), atol=0.3)
+    assert abs(np.array(begin[4:]) - begin[:4]).max() > 1
+    assert marked.marked_row_mm is None
+    # One mark alone may be anything, and so may two that are not even.
+    for x_mm in (marks[:1], [marks[0] - 4, marks[1] + 4]):
+        other = find.candidates(rows, ends, separators=x_mm)[0]
+        assert other.x_start_mm == unmarked.x_start_mm
+
+
+def test_marks_tell_a_paper_that_ran_too_fast(monkeypatch):
+    """Its columns of 2.5 s are 64 mm wide."""
+    rows = (*ROWS_3X4, ("II",))
+    layout = evenly_printed(
+        "", rows, 20 + 35 * np.arange(4), 10.0, 64.0, 25.6, 10.0
+    )
+
+    def marks(page, rows, pulses):
+        """Where ticks would be seen, by mm that may be stretched."""
+        mm = (rows[0].x_end_mm - pulses[0].x_start_mm) / 262
+        return rows[0].x_end_mm - 64 * mm * np.arange(3, 0, -1)
+
+    monkeypatch.setattr(page_reader, "find_separators", marks)
+    reading = read(layout, signals_mv())
+    digitized = reading.digitized
+    assert digitized.signals_mv.shape == (12, pytest.approx(5000, abs=10))
+    assert digitized.speed_mm_per_s == 25
+    begin = [
+        [segment.x_start_mm, row.zero_y_mm]
+        for row in reading.printed.rows[:1]
+        for segment in row.segments
+    ]
+    begin_px = reading.paper_map.to_px(np.array(begin))[:, 0]
+    np.testing.assert_allclose(begin_px / PX, 10 + 64 * np.arange(4), atol=0.4)
+
+
+def test_marks_are_no_letters_pulses_or_waves():
+    layout = even_rows((*ROWS_3X4, ("II",)))
+    mv = 2 * signals_mv()
+    x_mm = 15 + 62.5 * np.arange(1, 4)
+    ticks = [
+        (x, row.zero_y_mm - 11, row.zero_y_mm - 6)
+        for row in layout.rows[:3]
+        for x in x_mm
+    ]
+    # A mark of one row alone.
+    ticks.append((100.0, 9.0, 14.0))
+    image, paper_map = drawn(
+        dataclasses.replace(layout, separators=tuple(ticks)), mv
+    )
+    for row in layout.rows:
+        for segment in row.segments:
+            at = (segment.x_start_mm + 4, row.zero_y_mm - 9)
+            cv2.putText(
+                image, segment.lead, tuple(int(PX * v) for v in at),
+                cv2.FONT_HERSHEY_SIMPLEX, 0.9, (20, 20, 20), 2, cv2.LINE_AA,
+            )  # fmt: skip
+    page = straighten(image, paper_map)
+    pulses = find_pulses(page, find_rows(page))
+    assert len(pulses) == 4
+    rows = true_heights(layout, mv)
+    found = find_separators(page, rows, pulses)
+    np.testing.assert_allclose(found, x_mm, atol=0.2)
+    assert not len(find_separators(page, rows[:1], pulses))
 
 
 @pytest.mark.slow

@@ -47,10 +47,23 @@ TELLING_COLUMN_MM, TELLING_OFF_MM = 62.5, 2.0
 EDGE_OF_PICTURE_MM = 0.8
 # Traces begin so far after a pulse's falling edge at the most, mm.
 FOOT_MM = 7.5
+# And so far before it, where the edge is drawn over them, mm.
+PULSE_EDGE_MM = 1.0
 UNUSUAL_WIDTH = 1.0
 # For each mm that columns begin beside the traces' beginning: edges of columns
 # tell little of where they are.
-SHIFTED = 0.4
+SHIFTED = 1.0
+# Marks between columns stand so near to where the traces' beginning says, mm;
+# of more than two columns two have to. They are told to so much, and differ by
+# so much if columns are as wide as is usual, or three of them by as much each
+# as columns are wider, up to so much.
+MARK_NEAR_MM, LEAST_MARKS, MARKS_AGREE_MM = 5.2, 2, 0.4
+MARKS_DIFFER_MM, MOST_WIDER_MM = 1.5, 2.0
+# Columns of 2.5 s that marks say to be wider or narrower by more are so because
+# the paper's mm are, or the paper did not run at its speed.
+MARKS_TELL_MM = 0.6
+# What a mark tells for the columns that it stands between.
+MARKED = 0.5
 # A row that a kind leaves out: one as long as the others, and one that is not,
 # such as a line of letters or a frame.
 ROW_LEFT_OUT, OTHER_LEFT_OUT = 4.0, 0.5
@@ -84,6 +97,7 @@ class Candidate:
         agreement: the part of it that leads' relations give.
         strip_margin: how much better the strips' leads fit than the next best.
         n_left_out: rows as long as the others that are no part of it.
+        is_marked: whether marks between its columns tell how wide they are.
     """
 
     kind: object
@@ -97,12 +111,21 @@ class Candidate:
     agreement: float
     strip_margin: float = np.inf
     n_left_out: int = 0
+    is_marked: bool = False
 
     @property
     def tells_speed(self):
         """Whether its columns are as wide as at 25 mm/s alone."""
         off = abs(self.column_mm - TELLING_COLUMN_MM)
         return self.kind.n_columns == 4 and off < TELLING_OFF_MM
+
+    @property
+    def marked_row_mm(self):
+        """How long a row of 10 s is by marks; None where they tell nothing."""
+        off = abs(self.column_mm - TELLING_COLUMN_MM)
+        if self.is_marked and self.tells_speed and off > MARKS_TELL_MM:
+            return self.kind.n_columns * self.column_mm
+        return None
 
     @property
     def rows(self):
@@ -114,13 +137,14 @@ class Candidate:
         )
 
 
-def candidates(rows, ends, kinds=KNOWN):
+def candidates(rows, ends, kinds=KNOWN, separators=()):
     """All kinds of pages that rows may be, the likeliest first.
 
     Args:
         rows: list of `row_heights.RowHeights`.
         ends: (x_start_mm, x_end_mm, is_cut) of the traces.
         kinds: `KnownLayout`s to try.
+        separators: x in mm of marks between columns.
 
     Returns:
         list of `Candidate`.
@@ -133,10 +157,8 @@ def candidates(rows, ends, kinds=KNOWN):
             left_out = [*rows[:first], *rows[first + len(kind.rows) :]]
             best = max(
                 (
-                    _candidate(
-                        kind, first, compared, beats, x_start, width, ends
-                    )
-                    for x_start, width in _columns(kind, ends)
+                    _candidate(kind, first, compared, beats, columns, ends)
+                    for columns in _columns(kind, ends, separators)
                 ),
                 key=lambda candidate: candidate.score,
             )
@@ -162,11 +184,21 @@ def _left_out(left_out, rows):
     return sum(as_long), len(left_out) - sum(as_long)
 
 
-def _columns(kind, ends):
-    """(x_start_mm, column_mm) to try."""
+@dataclasses.dataclass(frozen=True)
+class _Columns:
+    """Where columns may begin, how wide they are, and what tells against it."""
+
+    x_start_mm: float
+    column_mm: float
+    cost: float = 0.0
+    is_marked: bool = False
+
+
+def _columns(kind, ends, separators):
+    """`_Columns` to try."""
     x_start, x_end, _ = ends
     if kind.n_columns == 1:
-        return [(x_start, x_end - x_start)]
+        return [_Columns(x_start, x_end - x_start)]
     by_ends = (x_end - x_start) / kind.n_columns
     widths = [by_ends]
     widths += [
@@ -174,16 +206,51 @@ def _columns(kind, ends):
         for width in USUAL_COLUMNS_MM
         if x_start + (kind.n_columns - 0.75) * width < x_end
     ]
-    return [
-        (x_start + shift, width)
-        for width in widths
-        for shift in (-3.0, -1.5, 0.0, 1.5, 3.0)
-    ]
+    tried = []
+    for width in widths:
+        cost = UNUSUAL_WIDTH * _unusual(width, kind.n_columns)
+        marked = _marked(kind.n_columns, x_start, width, cost, separators)
+        tried += marked or [
+            _Columns(x_start + shift, width, cost + SHIFTED * abs(shift))
+            for shift in (-3.0, -1.5, 0.0, 1.5, 3.0)
+        ]
+    return tried
 
 
-def _candidate(kind, first, compared, beats, x_start, width, ends):
+def _marked(n_columns, x_start, width, cost, separators):
+    """`_Columns` by marks between them; [] where too few, or others, stand."""
+    if not len(separators):
+        return []
+    begin = x_start + width * np.arange(1, n_columns)
+    off = np.asarray(separators)[:, None] - begin
+    off = off[np.abs(off).argmin(axis=0), np.arange(n_columns - 1)]
+    columns = 1 + np.flatnonzero(np.abs(off) < MARK_NEAR_MM)
+    off = off[columns - 1]
+    if len(off) < min(n_columns - 1, LEAST_MARKS):
+        return []
+    cost -= MARKED * len(off)
+    # Marks are seen less sharply than ends of traces.
+    if np.abs(off).max() < MARKS_AGREE_MM:
+        return [_Columns(x_start, width, cost)]
+    found = []
+    is_even = np.ptp(off) < MARKS_DIFFER_MM
+    if is_even:
+        found.append(_Columns(x_start + off.mean(), width, cost))
+    if len(off) > 1:
+        wider, later = np.polyfit(columns, off, 1)
+        uneven_mm = np.ptp(off - wider * columns)
+        # Two lie on a line, whatever they are.
+        is_even = is_even or len(off) > 2 and uneven_mm < MARKS_AGREE_MM
+        if is_even and abs(wider) < MOST_WIDER_MM:
+            found.append(
+                _Columns(x_start + later, width + wider, cost, is_marked=True)
+            )
+    return found
+
+
+def _candidate(kind, first, compared, beats, columns, ends):
     """A kind with its columns at one place, scored."""
-    x_end = ends[1]
+    x_start, width, x_end = columns.x_start_mm, columns.column_mm, ends[1]
     windows = []
     agreement = 0.0
     below = AGREES_BELOW_IN_CABRERA if kind.cabrera else AGREES_BELOW
@@ -215,14 +282,13 @@ def _candidate(kind, first, compared, beats, x_start, width, ends):
     simultaneous = _simultaneous(kind, windows)
     score = kind.prior + agreement
     score += sum(STRIP_LEADS[lead] - STRIP_LEADS["II"] for lead in chosen)
-    score -= UNUSUAL_WIDTH * _unusual(width, kind.n_columns)
     off = x_start + kind.n_columns * width - x_end
     if off > 0 and ends[2]:
         off = 0.0
-    score -= 0.1 * min(abs(off), 20.0) + SHIFTED * abs(x_start - ends[0])
+    score -= 0.1 * min(abs(off), 20.0) + columns.cost
     return Candidate(
         kind, first, x_start, width, x_end, chosen, simultaneous, score,
-        agreement, margin,
+        agreement, margin, is_marked=columns.is_marked,
     )  # fmt: skip
 
 
@@ -456,14 +522,16 @@ def trace_ends(rows, pulses, page):
     if left:
         start = float(np.median([p.x_end_mm for p in left]))
     # Devices print 250 mm: what there is more is the pulse's foot, or a pulse
-    # too faint to be found.
+    # too faint to be found; less, and a pulse's edge covers where they begin.
     over = end - start - USUAL_ROW_MM
-    if 0 < over < FOOT_MM:
+    is_cut = bool(last - end < 4.0)
+    covered = bool(left) and not right and not is_cut
+    if 0 < over < FOOT_MM or covered and -PULSE_EDGE_MM < over < 0:
         if right:
             end -= over
         else:
             start += over
-    return start, end, bool(last - end < 4.0)
+    return start, end, is_cut
 
 
 def _usual(values):
