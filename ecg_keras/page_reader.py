@@ -54,6 +54,9 @@ SPEED_ASSUMED = (
 GAIN_ASSUMED = (
     f"no calibration pulse was found: gain taken as {GAIN_MM_PER_MV:g} mm/mV"
 )
+# The first look reads most pages better: of two that are as sure to a tenth it
+# counts. On 84 pages with truth a tenth costs nothing, a third 0.1 dB.
+SURER_BY = 0.9
 # Leads that agree less than this may lie upside down.
 SURE_AGREEMENT = 3.0
 
@@ -123,7 +126,7 @@ class PageReader:
         found = self.read_mapped(image, registration.paper_map, doubts)
         if known is None:
             return found
-        return _surest(known, found)
+        return _surer(known, found)
 
     def read_competition(self, image, paper_map, doubts=()):
         """Read a picture of the competition's page, which is always the same.
@@ -240,9 +243,9 @@ class PageReader:
             again = read(image, paper_map, self.second_network)
             if again.digitized.quality == GOOD:
                 return again
-            reading = _surest(reading, again)
+            reading = _surer(reading, again)
         again = read(*page.without_grid(), self.second_network)
-        return _surest(reading, again)
+        return _surer(reading, again)
 
     def kinds(self, n_rows):
         """The kinds of pages that so many rows may be."""
@@ -385,8 +388,11 @@ class _Look:
         )
 
 
-def _surest(*readings):
-    return min(readings, key=lambda reading: reading.doubtfulness)
+def _surer(reading, again):
+    """A reading, or that of another look if it is surer by enough."""
+    rank, unsure = reading.doubtfulness
+    is_surer = again.doubtfulness < (rank, SURER_BY * unsure)
+    return again if is_surer else reading
 
 
 def _reading(

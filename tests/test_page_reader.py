@@ -562,6 +562,13 @@ def test_a_page_is_read_without_its_grid_where_that_is_surer():
     reader = PageReader("first", None, second_network="second")
     found = reader.surest_of_pictures(read, image, paper_map, page, ())
     assert found is surer
+    # As sure to a tenth: the first look counts.
+    alike = dataclasses.replace(unsure, numbers={"unsure": 0.19})
+    looks = iter([unsure, alike, alike])
+    found = reader.surest_of_pictures(
+        lambda *_: next(looks), image, paper_map, page, ()
+    )
+    assert found is unsure
     assert seen == [
         (image.shape, "first"),
         (image.shape, "second"),

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from ecg_keras.ecg.leads import DURATION_S
+from ecg_keras.page.images import darkest_channel
 from ecg_keras.page.paper import (
     CALIBRATION_PULSE_MV,
     CALIBRATION_PULSE_S,
@@ -33,7 +34,7 @@ from ecg_keras.page.paper import (
     x_px,
 )
 from ecg_keras.page.paper_map import PaperMap
-from ecg_keras.registration.contrast import contrast, darkest_channel
+from ecg_keras.registration.contrast import contrast
 from ecg_keras.registration.printed_lines import refined
 
 # Where the page's 5 mm lines are, in mm from its top left corner.

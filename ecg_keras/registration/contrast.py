@@ -14,11 +14,6 @@ _COMPRESSION = 1.5
 _NOISE = 0.5
 
 
-def darkest_channel(image):
-    """(H, W) uint8: per pixel the least of red, green and blue."""
-    return np.minimum(np.minimum(image[..., 0], image[..., 1]), image[..., 2])
-
-
 def contrast(grey, window_px):
     """Darkness against the surroundings, compressed to -1 to 1.
 

@@ -12,6 +12,7 @@ did, be it smooth or a jump.
 import cv2
 import numpy as np
 
+from ecg_keras.page.images import darkest_channel
 from ecg_keras.page.paper import (
     COARSE_GRID_MM,
     FINE_GRID_MM,
@@ -19,7 +20,7 @@ from ecg_keras.page.paper import (
     PAGE_WIDTH_PX,
     PX_PER_MM,
 )
-from ecg_keras.registration.contrast import contrast, darkest_channel
+from ecg_keras.registration.contrast import contrast
 
 # Of the straightened page: columns are finer than rows.
 _X_PER_MM, _Y_PER_MM = 10, 8

@@ -10,10 +10,11 @@ import dataclasses
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ecg_keras.page.images import darkest_channel
 from ecg_keras.page.paper import COARSE_GRID_MM
 from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.registration import growth
-from ecg_keras.registration.contrast import contrast, darkest_channel, reduced
+from ecg_keras.registration.contrast import contrast, reduced
 from ecg_keras.registration.lattice import facing_right, find_lattices
 from ecg_keras.registration.pulse_scale import pulse_scale
 

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from ecg_keras.models.layout.find import USUAL_ROW_MM
+from ecg_keras.page.images import darkest_channel
 
 # How far from what devices print a row still is such a row, mm.
 MOST_OFF_MM = 0.75
@@ -141,7 +142,7 @@ class _Darkness:
     """
 
     def __init__(self, image, paper_map):
-        self.shades = 255 - image.min(axis=2)
+        self.shades = 255 - darkest_channel(image)
         self.paper_map = paper_map
 
     def around(self, x_mm, y_mm, near_mm):
