@@ -16,6 +16,11 @@ PYTEST_FLAGS := --numprocesses auto --dist loadfile --no-loadscope-reorder
 PYTEST := $(BIN)/python -m pytest $(PYTEST_FLAGS)
 FLOOR := .venv-floor
 
+# glibc keeps what tests free, and gives it to the next: a twelfth of their time.
+test test-floor quick: export MALLOC_ARENA_MAX := 1
+test test-floor quick: export MALLOC_MMAP_THRESHOLD_ := 1073741824
+test test-floor quick: export MALLOC_TRIM_THRESHOLD_ := 4294967296
+
 .PHONY: train test test-floor quick lint format
 
 train: .venv/installed
