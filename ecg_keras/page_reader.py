@@ -366,12 +366,14 @@ class _Look:
             doubts = (*doubts, GAIN_ASSUMED)
         if speed is None and not best.tells_speed:
             doubts = (*doubts, SPEED_ASSUMED)
+        speed = speed or PAPER_SPEED_MM_PER_S
+        if given.speed_mm_per_s is None:
+            unlikely = find.unlikely_beats(
+                self.heights, best.x_start_mm, best.x_end_mm, speed
+            )
+            doubts = (*doubts, *filter(None, [unlikely]))
         layout = find.printed_layout(
-            best,
-            self.heights,
-            self.pulses,
-            speed or PAPER_SPEED_MM_PER_S,
-            gain or GAIN_MM_PER_MV,
+            best, self.heights, self.pulses, speed, gain or GAIN_MM_PER_MV
         )
         rows = self.heights[best.first_row :][: len(layout.rows)]
         layout = trace_edges.with_gaps(self.image, self.paper_map, layout, rows)

@@ -303,6 +303,25 @@ def test_columns_begin_after_the_gaps_between_them():
             )
 
 
+def test_beats_too_far_or_too_near_for_a_heart_make_the_speed_doubtful():
+    layout = even_rows((("I",), ("II",), ("III",)))
+    rows = true_heights(layout, signals_mv())
+    for speed, apart in ((6.25, "2.6"), (100.0, "0.16")):
+        told = find.unlikely_beats(rows, 15.0, 265.0, speed)
+        assert told.startswith(f"beats are {apart} s apart at {speed:g} mm/s")
+    assert find.unlikely_beats(rows, 15.0, 265.0, 25.0) is None
+    # One beat tells nothing, and nor does a flat line.
+    assert find.unlikely_beats(rows, 15.0, 20.0, 100.0) is None
+
+
+def test_a_pulse_of_a_tenth_of_a_second_tells_no_speed():
+    """A fast paper, its pulse 5 mm wide: that is taken for 0.2 s."""
+    mv = np.repeat(signals_mv(), 3, axis=1)
+    digitized = read(even_rows((("I",), ("II",), ("III",))), mv).digitized
+    assert digitized.quality == "doubtful"
+    assert any("beats are" in reason for reason in digitized.reasons)
+
+
 def true_heights(layout, mv):
     """`RowHeights` of a page without a row network, which ticks may mislead."""
     rows = []

@@ -43,6 +43,8 @@ USUAL_COLUMNS_MM = (62.5, 125.0, 50.0, 83.333, 250.0)
 USUAL_ROW_MM = 250.0
 # Four columns of 2.5 s at 25 mm/s: no maker prints 1.25 or 5 s so.
 TELLING_COLUMN_MM, TELLING_OFF_MM = 62.5, 2.0
+# Beats are seldom less or more apart: 37 strangers' pages have 0.38 to 1.06 s.
+LEAST_BEAT_S, MOST_BEAT_S, LEAST_BEATS_APART = 0.28, 1.5, 2
 # Traces that begin so near to the picture's edge begin there, mm.
 EDGE_OF_PICTURE_MM = 0.8
 # Traces begin so far after a pulse's falling edge at the most, mm.
@@ -53,12 +55,13 @@ UNUSUAL_WIDTH = 1.0
 # For each mm that columns begin beside the traces' beginning: edges of columns
 # tell little of where they are.
 SHIFTED = 1.0
-# Marks between columns stand so near to where the traces' beginning says, mm;
-# of more than two columns two have to. They are told to so much, and differ by
-# so much if columns are as wide as is usual, or three of them by as much each
-# as columns are wider, up to so much.
-MARK_NEAR_MM, LEAST_MARKS, MARKS_AGREE_MM = 5.2, 2, 0.4
-MARKS_DIFFER_MM, MOST_WIDER_MM = 1.5, 2.0
+# Marks between columns: three or more stand evenly, to so much, so near to where
+# the traces' beginning says, with columns up to so much wider or narrower. Two
+# may stand anywhere: they are nearer, and differ less.
+MARK_NEAR_MM, MARKS_AGREE_MM, MOST_WIDER_MM = 8.0, 0.4, 2.6
+LEAST_MARKS, TWO_NEAR_MM, MARKS_DIFFER_MM = 2, 5.2, 1.5
+# Of more than so many, lines of a grid, some stand evenly by chance.
+MOST_MARKS = 8
 # Columns of 2.5 s that marks say to be wider or narrower by more are so because
 # the paper's mm are, or the paper did not run at its speed.
 MARKS_TELL_MM = 0.6
@@ -221,11 +224,14 @@ def _marked(n_columns, x_start, width, cost, separators):
     """`_Columns` by marks between them; [] where too few, or others, stand."""
     if not len(separators):
         return []
-    begin = x_start + width * np.arange(1, n_columns)
-    off = np.asarray(separators)[:, None] - begin
-    off = off[np.abs(off).argmin(axis=0), np.arange(n_columns - 1)]
-    columns = 1 + np.flatnonzero(np.abs(off) < MARK_NEAR_MM)
-    off = off[columns - 1]
+    columns = np.arange(1, n_columns)
+    each = np.asarray(separators)[:, None] - x_start - width * columns
+    off = _even_marks(columns, each)
+    is_even = off is not None
+    if not is_even:
+        off = each[np.abs(each).argmin(axis=0), columns - 1]
+        columns = 1 + np.flatnonzero(np.abs(off) < TWO_NEAR_MM)
+        off = off[columns - 1]
     if len(off) < min(n_columns - 1, LEAST_MARKS):
         return []
     cost -= MARKED * len(off)
@@ -233,19 +239,47 @@ def _marked(n_columns, x_start, width, cost, separators):
     if np.abs(off).max() < MARKS_AGREE_MM:
         return [_Columns(x_start, width, cost)]
     found = []
-    is_even = np.ptp(off) < MARKS_DIFFER_MM
-    if is_even:
+    is_alike = np.ptp(off) < MARKS_DIFFER_MM
+    if is_alike:
         found.append(_Columns(x_start + off.mean(), width, cost))
-    if len(off) > 1:
+    if len(off) > 1 and (is_even or is_alike):
         wider, later = np.polyfit(columns, off, 1)
-        uneven_mm = np.ptp(off - wider * columns)
-        # Two lie on a line, whatever they are.
-        is_even = is_even or len(off) > 2 and uneven_mm < MARKS_AGREE_MM
-        if is_even and abs(wider) < MOST_WIDER_MM:
-            found.append(
-                _Columns(x_start + later, width + wider, cost, is_marked=True)
-            )
-    return found
+        found.append(
+            _Columns(x_start + later, width + wider, cost, is_marked=True)
+        )
+    return [
+        dataclasses.replace(
+            columns,
+            x_start_mm=columns.x_start_mm + shift,
+            cost=columns.cost + 2 * SHIFTED * abs(shift),
+        )
+        for columns in found
+        for shift in (0.0, -MARKS_AGREE_MM, MARKS_AGREE_MM)
+    ]
+
+
+def _even_marks(columns, off):
+    """Of three boundaries or more the marks that stand evenly.
+
+    Args:
+        columns: (n,) numbers of the columns that begin there.
+        off: (m, n) how far from each of them each mark is, mm.
+
+    Returns:
+        (n,) mm, or None.
+    """
+    if len(columns) < 3 or len(off) > MOST_MARKS:
+        return None
+    near = [each[np.abs(each) < MARK_NEAR_MM] for each in off.T]
+    off = np.stack(np.meshgrid(*near), -1).reshape(-1, len(columns))
+    if not len(off):
+        return None
+    from_middle = columns - columns.mean()
+    wider = off @ from_middle / (from_middle @ from_middle)
+    uneven = np.ptp(off - wider[:, None] * columns, axis=1)
+    uneven[np.abs(wider) > MOST_WIDER_MM] = np.inf
+    best = int(uneven.argmin())
+    return off[best] if uneven[best] < MARKS_AGREE_MM else None
 
 
 def _candidate(kind, first, compared, beats, columns, ends):
@@ -559,6 +593,28 @@ def gain_and_speed(pulses):
         elif width >= 8.0:
             speed = 50.0
     return gain, speed
+
+
+def unlikely_beats(rows, x_start_mm, x_end_mm, speed_mm_per_s):
+    """A reason to doubt a paper speed by how far beats are apart, or None.
+
+    A pulse may be 0.1 s long and 5 mm wide at 50 mm/s, as one of 0.2 s is at 25.
+
+    Args:
+        rows: list of `row_heights.RowHeights`.
+        x_start_mm, x_end_mm: of the traces.
+        speed_mm_per_s: as it was found.
+    """
+    apart_mm = np.diff(RowBeats.of(rows, x_start_mm, x_end_mm).x_mm)
+    if len(apart_mm) < LEAST_BEATS_APART:
+        return None
+    apart_s = float(np.median(apart_mm)) / speed_mm_per_s
+    if LEAST_BEAT_S < apart_s < MOST_BEAT_S:
+        return None
+    return (
+        f"beats are {apart_s:.2g} s apart at {speed_mm_per_s:g} mm/s: the "
+        "paper may have run at another speed"
+    )
 
 
 def printed_layout(candidate, rows, pulses, speed_mm_per_s, gain_mm_per_mv):

@@ -25,6 +25,8 @@ HEIGHT_OFF = (-0.03, 0.0, 0.03)
 LESS_LIKELY = {2.5: 0.22, 5.0: 0.05, 10.0: 0.0, 20.0: 0.02}
 # The same of a half pulse of another gain than 10 mm/mV.
 HALF_LESS_LIKELY = 0.12
+# The tip of a wave at the picture's edge is narrower than what is left of one.
+LEAST_HALF_MM = 1.75
 # Of these gains a pulse is at least so wide, mm: waves are as high.
 LEAST_WIDTH_MM = {2.5: 3.5, 5.0: 2.0, 10.0: 2.0, 20.0: 2.0}
 OFF_LINE = 0.008
@@ -271,6 +273,7 @@ def _half_pulse(page, image, row):
     part, first, zero = window
     down, right, both = _sums(part)
     best = (0.8, None)
+    least = round(LEAST_HALF_MM * PX_PER_MM)
     for gain in GAINS_MM_PER_MV[1:]:
         height = round(gain * PX_PER_MM)
         for foot in range(
@@ -285,7 +288,7 @@ def _half_pulse(page, image, row):
             edge = edge - HALF_LESS_LIKELY * (gain != GAINS_MM_PER_MV[2])
             # From the picture's edge on: a pixel or two may be missing there.
             start = 2
-            for width in range(start + 3, part.shape[1] - 2):
+            for width in range(least, part.shape[1] - 2):
                 plateau = (right[top, width] - right[top, start]) / (
                     width - start
                 )

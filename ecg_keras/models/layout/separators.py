@@ -16,7 +16,7 @@ TRACE_X_MM, TRACE_Y_MM = 1.0, 1.0
 # Edges of pulses are left out, mm.
 PULSE_MM = 1.5
 # A mark is no wider than this on either side, px of the straight page.
-THIN_PX = 2
+THIN_PX = 3
 # In so many rows a mark has to be so long in all, mm. On 37 real pages and 12
 # LUDB ones marks have 1.5 to 7 mm, names of leads 1.2 at the most.
 LEAST_ROWS, LEAST_MM = 2, 1.4
