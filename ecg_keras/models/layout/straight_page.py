@@ -20,7 +20,7 @@ BOX_PX = int(PX_PER_MM * COARSE_GRID_MM)
 # between places as far apart.
 BOXES = 6
 # The paper beyond the grid that is looked at, and the most in all, mm.
-BEYOND_GRID_MM = 25.0
+BEYOND_GRID_MM = 80.0
 LONGEST_MM = 480.0
 # Darker by this share of what the darkest print is darker by: print.
 PRINT_SHARE = 0.33
