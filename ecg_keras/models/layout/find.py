@@ -55,10 +55,10 @@ UNUSUAL_WIDTH = 1.0
 # For each mm that columns begin beside the traces' beginning: edges of columns
 # tell little of where they are.
 SHIFTED = 1.0
-# Marks between columns: three or more stand evenly, to so much, so near to where
+# Marks between columns: three or more stand evenly, to so much, so near where
 # the traces' beginning says, with columns up to so much wider or narrower. Two
 # may stand anywhere: they are nearer, and differ less.
-MARK_NEAR_MM, MARKS_AGREE_MM, MOST_WIDER_MM = 8.0, 0.4, 2.6
+MARK_NEAR_MM, MARKS_AGREE_MM, MOST_WIDER_MM = 8.0, 0.4, 2.0
 LEAST_MARKS, TWO_NEAR_MM, MARKS_DIFFER_MM = 2, 5.2, 1.5
 # Of more than so many, lines of a grid, some stand evenly by chance.
 MOST_MARKS = 8
@@ -598,7 +598,7 @@ def gain_and_speed(pulses):
 def unlikely_beats(rows, x_start_mm, x_end_mm, speed_mm_per_s):
     """A reason to doubt a paper speed by how far beats are apart, or None.
 
-    A pulse may be 0.1 s long and 5 mm wide at 50 mm/s, as one of 0.2 s is at 25.
+    A pulse of 0.1 s at 50 mm/s is as wide as one of 0.2 s at 25.
 
     Args:
         rows: list of `row_heights.RowHeights`.
