@@ -54,7 +54,7 @@ PULSE_EDGE_MM = 1.0
 UNUSUAL_WIDTH = 1.0
 # For each mm that columns begin beside the traces' beginning: edges of columns
 # tell little of where they are.
-SHIFTED = 1.0
+SHIFTED = 2.0
 # Marks between columns: three or more stand evenly, to so much, so near where
 # the traces' beginning says, with columns up to so much wider or narrower. Two
 # may stand anywhere: they are nearer, and differ less.
@@ -251,7 +251,7 @@ def _marked(n_columns, x_start, width, cost, separators):
         dataclasses.replace(
             columns,
             x_start_mm=columns.x_start_mm + shift,
-            cost=columns.cost + 2 * SHIFTED * abs(shift),
+            cost=columns.cost + SHIFTED * abs(shift),
         )
         for columns in found
         for shift in (0.0, -MARKS_AGREE_MM, MARKS_AGREE_MM)
