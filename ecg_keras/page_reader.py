@@ -371,7 +371,8 @@ class _Look:
             unlikely = find.unlikely_beats(
                 self.heights, best.x_start_mm, best.x_end_mm, speed
             )
-            doubts = (*doubts, *filter(None, [unlikely]))
+            if unlikely:
+                doubts = (*doubts, unlikely)
         layout = find.printed_layout(
             best, self.heights, self.pulses, speed, gain or GAIN_MM_PER_MV
         )
