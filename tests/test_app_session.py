@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
+from ecg_keras.app import command
 from ecg_keras.app.command import choices
 from ecg_keras.app.corrections import Corrections, flattened
 from ecg_keras.app.session import Session, view
@@ -414,5 +415,37 @@ def test_a_killed_app_leaves_nothing_behind(tmp_path, page_file):
         assert "http://127.0.0.1:" in process.stdout.readline()
         assert list(tmp_path.glob("ecg_keras-app-*"))
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 143
+        try:
+            assert process.wait(30) == 143
+        finally:
+            process.kill()
     assert not list(tmp_path.glob("ecg_keras-app-*"))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_app_ends_where_python_drops_the_exception(monkeypatch):
+    class Killed:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    class Server:
+        url = "http://127.0.0.1"
+
+        def __init__(self, *_):
+            self.is_stopped = False
+
+        def serve(self):
+            Killed()
+            assert self.is_stopped
+
+        def stop(self):
+            self.is_stopped = True
+
+    monkeypatch.setattr(command, "_server_class", lambda: Server)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            command.run(command.AppConfig(browser=False))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 143

@@ -16,6 +16,8 @@ from ecg_keras.models.layout.given import GAINS_MM_PER_MV, SPEEDS_MM_PER_S
 from ecg_keras.models.layout.known_layouts import LAYOUT_NAMES
 from ecg_keras.settings import positional, setting
 
+# What shells say of a process that SIGTERM ended.
+TERMINATED = 128 + signal.SIGTERM
 # Kaggle shows a port of a notebook's machine below this address.
 KAGGLE_PROXY = "https://kkb-production.jupyter-proxy.kaggle.net"
 
@@ -49,24 +51,45 @@ def run(config):
         )
     files = find_files(config.images)[0] if config.images else []
     new_server = _server_class()
-    # SIGTERM ends the process as ^C does: what was dropped is removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    terminated = _Terminated()
     session = Session()
     try:
         for path in files:
             session.open(path)
         server = new_server(session, choices(), config.port)
+        terminated.server = server
         print(f"ecg_keras: {server.url}\nNothing leaves this machine. ^C ends.")
         sys.stdout.flush()
         if config.browser and _has_screen():
             webbrowser.open(server.url)
         with contextlib.suppress(KeyboardInterrupt):  # ^C
             server.serve()
+        if terminated.came:
+            sys.exit(TERMINATED)
     finally:
         session.close()
         if session.is_reading:
             # Its thread would be waited for.
-            os._exit(0)
+            os._exit(TERMINATED if terminated.came else 0)
+
+
+class _Terminated:
+    """SIGTERM ends the process as ^C does: what was dropped is removed.
+
+    An exception does it anywhere but in a weak reference's callback, where
+    Python drops it: then the server, or its start, ends.
+    """
+
+    def __init__(self):
+        self.came = False
+        self.server = None
+        signal.signal(signal.SIGTERM, self)
+
+    def __call__(self, *_):
+        self.came = True
+        if self.server is not None:
+            self.server.stop()
+        sys.exit(TERMINATED)
 
 
 def choices():
