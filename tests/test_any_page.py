@@ -304,3 +304,30 @@ def test_a_killed_folder_of_any_pages_is_finished(tmp_path):
     pd.testing.assert_frame_equal(
         pd.read_csv(tmp_path / "p" / "pages.csv"), table
     )
+
+
+def test_what_is_cut_off_is_no_part_of_the_signals():
+    n_cut = 0
+    for seed in range(12):
+        page = _page_of("scan", first_seed=30 * seed)
+        signals, layout = _signals(), page.layout
+        height, width = page.image.shape[:2]
+        shown = np.zeros(page.signals_mv.shape, bool)
+        printed = np.isfinite(printed_signals(layout, signals))
+        for row in layout.rows:
+            for segment in row.segments:
+                lead = segment.lead.removeprefix("-")
+                if lead not in LEADS:
+                    continue
+                trace = trace_mm(layout, row, segment, signals)
+                x, y = page.paper_map.to_px(np.stack(trace, -1)).T
+                is_in = (x > -1) & (x < width + 1) & (y > -1) & (y < height + 1)
+                first = round(np.ceil(segment.time_start_s * 500 - 1e-6))
+                own = shown[LEADS.index(lead)]
+                own[first : first + len(is_in)] |= is_in
+        n_lost = np.sum(printed & ~np.isfinite(page.signals_mv))
+        n_cut += n_lost > 0
+        # Half a pixel of the border counts as shown here, not there.
+        off = np.isfinite(page.signals_mv) != (shown & printed)
+        assert off.sum() < 60
+    assert n_cut >= 2

@@ -50,7 +50,8 @@ class DrawnPage:
         image: (H, W, 3) uint8 RGB.
         paper_map: `PaperMap` of the picture.
         layout: `PrintedLayout`, in the mm of the map.
-        signals_mv: (12, T) float32 mV at 500 Hz, NaN where not printed.
+        signals_mv: (12, T) float32 mV at 500 Hz, NaN where not printed or not
+            in the picture.
         description: `PageDescription`.
     """
 
@@ -80,35 +81,45 @@ def draw(description, signals_mv, rng):
     paper_map = description.pose.paper_map(scene.map_bounds_mm())
     for _ in range(description.quarter_turns):
         image, paper_map = _turned(image, paper_map)
+
+    def is_shown(x_mm, y_mm):
+        points = np.stack([x_mm, y_mm], axis=-1)
+        return paper_map.in_picture(points, image.shape)
+
     return DrawnPage(
         np.ascontiguousarray(image),
         paper_map,
         description.layout,
-        printed_signals(description.layout, signals_mv),
+        printed_signals(description.layout, signals_mv, is_shown),
         description,
     )
 
 
-def printed_signals(layout, signals_mv):
+def printed_signals(layout, signals_mv, is_shown=None):
     """What a layout shows of signals.
 
     Args:
         layout: `PrintedLayout`.
         signals_mv: (12, n) mV at 500 Hz.
+        is_shown: function of x and y in mm of a trace, (n,) each, which of it
+            is in the picture, (n,) bool; None: all.
 
     Returns:
-        (12, `layout.n_samples`) float32 mV, NaN where nothing is printed.
+        (12, `layout.n_samples`) float32 mV, NaN where nothing is printed or
+        shown.
     """
-    stretches = [
-        (segment.lead.removeprefix("-"), _samples(layout, segment, signals_mv))
-        for row in layout.rows
-        for segment in row.segments
-    ]
     printed = np.full((len(LEADS), layout.n_samples), np.nan, np.float32)
-    for lead, index in stretches:
-        if lead in LEADS:
-            row = LEADS.index(lead)
-            printed[row, index] = signals_mv[row, index]
+    for row in layout.rows:
+        for segment in row.segments:
+            lead = segment.lead.removeprefix("-")
+            if lead not in LEADS:
+                continue
+            index = _samples(layout, segment, signals_mv)
+            if is_shown is not None:
+                trace = trace_mm(layout, row, segment, signals_mv)
+                index = index[is_shown(*trace)]
+            own = LEADS.index(lead)
+            printed[own, index] = signals_mv[own, index]
     return printed
 
 

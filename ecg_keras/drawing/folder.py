@@ -272,23 +272,27 @@ def _write_record(job):
     return rate_hz, layout.name
 
 
-def draw_any_page(config, index, signals_mv=None):
+def draw_any_page(config, index, signals_mv=None, wanted=None):
     """Draw one page of any maker of what a config asks for.
 
     Args:
         config: a `RenderConfig`.
         index: which page, from 0.
         signals_mv: (12, 5000) mV to draw; simulated if None.
+        wanted: function of a `PageDescription`, whether to draw it; None: any.
 
     Returns:
-        `any_page.DrawnPage`.
+        `any_page.DrawnPage`, or None where the page is not wanted.
     """
     rng = np.random.default_rng([config.seed, _ANY, index])
     if signals_mv is None:
         signals_mv = simulate(rng)
     signals_mv = signals_mv * np.exp(rng.normal(0, AMPLITUDE_SPREAD))
     signals_mv = np.round(signals_mv, TABLE_DECIMALS)
-    return draw(random_page(rng), signals_mv, rng)
+    description = random_page(rng)
+    if wanted is not None and not wanted(description):
+        return None
+    return draw(description, signals_mv, rng)
 
 
 def _write_any_page(job):

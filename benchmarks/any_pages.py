@@ -1,0 +1,192 @@
+"""How drawn pages of any maker are read: layout, speed and gain, and dB.
+
+    python -m benchmarks.any_pages --pages 100
+    python -m benchmarks.any_pages --pages 40 --layouts 6x2 12x1 --usual
+
+The pages are those of `render --variety any`, of layouts by turns. Signals of the
+recordings in `--signals` are drawn, or simulated ones. With `--output-dir` each
+page is written there with its traces as they were read.
+"""
+
+import dataclasses
+import itertools
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from ecg_keras.app.overlay import traces_of
+from ecg_keras.drawing.folder import RenderConfig, draw_any_page
+from ecg_keras.ecg.digitized import GOOD, REFUSED
+from ecg_keras.ecg.leads import RATE_HZ
+from ecg_keras.ecg.metrics import record_ratio, score_db
+from ecg_keras.ecg.signal_files import read_signals_file
+from ecg_keras.page.paper import GAIN_MM_PER_MV, PAPER_SPEED_MM_PER_S
+from ecg_keras.page_reader import load_page_reader
+from ecg_keras.settings import parse_flags, run_command, setting
+
+LAYOUTS = ("3x4", "6x2", "12x1", "6x1", "4x3", "3x1", "3x5")
+MISREAD_DB, SURE_DB = 10.0, 15.0
+COLOURS = ((0, 87, 217), (194, 0, 122))
+
+
+@dataclasses.dataclass(frozen=True)
+class AnyPagesConfig:
+    """Settings of benchmarks/any_pages.py."""
+
+    pages: int = setting(100, "number of pages", metavar="N")
+    layouts: tuple[str, ...] = setting(
+        LAYOUTS, "kinds of pages, such as 3x4+1, or 3x4 for any strips"
+    )
+    usual: bool = setting(
+        False, "pages of 25 mm/s and 10 mm/mV, as nine of ten strangers' are"
+    )
+    signals: str | None = setting(
+        None, "npz file with the recordings to draw (default: simulated)"
+    )
+    seed: int = setting(1000, "seed of all that is random")
+    output_dir: str | None = setting(None, "folder for pictures")
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """How a page was read."""
+
+    kind: str
+    is_found: bool
+    is_scaled: bool
+    quality: str
+    ratio: float
+
+    @property
+    def db(self):
+        return score_db([self.ratio])
+
+
+def main():
+    config = parse_flags(AnyPagesConfig, __doc__.split("\n")[0])
+    reader = load_page_reader()
+    scores = []
+    for index, page in tqdm(drawn_pages(config), total=config.pages):
+        reading = reader.read(page.image)
+        score = scored(page, reading)
+        scores.append(score)
+        printed = reading.printed
+        found = "nothing" if printed is None else printed.name
+        reasons = "; ".join(reading.digitized.reasons)
+        tqdm.write(
+            f"{index:5d} {page.layout.name:26s} {page.description.capture:6s} "
+            f"{px_per_mm(page.paper_map):4.1f} px/mm -> {found:22s} "
+            f"{'' if score.is_scaled else 'scale '}{score.quality:8s} "
+            f"{score.db:5.1f} dB {reasons}"
+        )
+        if config.output_dir:
+            write_overlay(
+                Path(config.output_dir) / f"{index:05d}.png", page, reading
+            )
+    for kind in sorted({score.kind for score in scores}):
+        print(summary(kind, [s for s in scores if s.kind == kind]))
+    print(summary("all", scores))
+
+
+def drawn_pages(config):
+    """(index, `DrawnPage`) of as many pages as are asked for."""
+    render = RenderConfig(variety="any", seed=config.seed)
+    recordings = [None]
+    if config.signals:
+        recordings = read_signals_file(config.signals)[1]
+    turns = itertools.cycle(config.layouts)
+    wanted, n_drawn = next(turns), 0
+
+    def is_wanted(description):
+        layout = description.layout
+        kind = kind_of(layout)
+        if wanted not in (kind, kind.split("+")[0]):
+            return False
+        return not config.usual or (
+            layout.speed_mm_per_s == PAPER_SPEED_MM_PER_S
+            and gains_of(layout) == {GAIN_MM_PER_MV}
+        )
+
+    for index in itertools.count():
+        if n_drawn == config.pages:
+            return
+        signals_mv = recordings[index % len(recordings)]
+        page = draw_any_page(render, index, signals_mv, is_wanted)
+        if page is not None:
+            yield index, page
+            wanted, n_drawn = next(turns), n_drawn + 1
+
+
+def scored(page, reading):
+    """The `Score` of a `PageReading` of a `DrawnPage`."""
+    layout, printed = page.layout, reading.printed
+    digitized = reading.digitized
+    found_mv = np.zeros_like(page.signals_mv)
+    if digitized.quality != REFUSED:
+        n = min(found_mv.shape[1], digitized.signals_mv.shape[1])
+        found_mv[:, :n] = np.nan_to_num(digitized.signals_mv[:, :n])
+    return Score(
+        kind_of(layout),
+        printed is not None and leads_of(printed) == leads_of(layout),
+        printed is not None
+        and printed.speed_mm_per_s == layout.speed_mm_per_s
+        and gains_of(printed) == gains_of(layout),
+        digitized.quality,
+        record_ratio(page.signals_mv, found_mv, RATE_HZ),
+    )
+
+
+def px_per_mm(paper_map):
+    """Along x, in the middle of the page."""
+    left, top, right, bottom = paper_map.bounds_mm
+    return paper_map.local_scale([(left + right) / 2, (top + bottom) / 2])[0]
+
+
+def kind_of(layout):
+    """As 3x4+1, without the strips' leads."""
+    return layout.name.split(" ")[0]
+
+
+def leads_of(layout):
+    return [[segment.lead for segment in row.segments] for row in layout.rows]
+
+
+def gains_of(layout):
+    return {row.gain_mm_per_mv for row in layout.rows}
+
+
+def summary(name, scores):
+    """A line on some scores."""
+    n = len(scores)
+    read = [score for score in scores if score.quality != REFUSED]
+    good = [score for score in scores if score.quality == GOOD]
+    right = [score for score in read if score.is_found and score.is_scaled]
+    return (
+        f"{name:5s} {n:3d} pages, layout right "
+        f"{sum(score.is_found for score in scores) / n:4.0%}, with speed and "
+        f"gain {len(right) / n:4.0%}, good {len(good) / n:4.0%}, refused "
+        f"{1 - len(read) / n:4.0%}, read under {MISREAD_DB:g} dB "
+        f"{sum(score.db < MISREAD_DB for score in read) / n:4.0%}, good under "
+        f"{SURE_DB:g} {sum(score.db < SURE_DB for score in good)}, median "
+        f"{np.median([score.db for score in scores]):.1f} dB"
+    )
+
+
+def write_overlay(path, page, reading):
+    """A page with its traces as they were read."""
+    picture = page.image.copy()
+    size_px = np.array(picture.shape[1::-1])
+    for number, trace in enumerate(traces_of(reading, size_px)):
+        points = np.round(trace.shares * size_px * 8).astype(np.int32)
+        cv2.polylines(
+            picture, [points], False, COLOURS[number % 2], 1, cv2.LINE_AA, 3
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), picture[..., ::-1])
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
