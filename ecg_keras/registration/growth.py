@@ -11,6 +11,7 @@ import dataclasses
 
 import cv2
 import numpy as np
+from scipy.ndimage import median_filter
 from scipy.spatial import cKDTree
 
 from ecg_keras.page.paper import COARSE_GRID_MM, FINE_GRID_MM
@@ -46,6 +47,8 @@ _WHOLE_MM = 1e4
 # What the windows must be off, root mean square, for columns to be asked; and
 # by which share of the period columns may say something else than they.
 _FEED_SEEN_MM, _FEED_SHARPER, _FEED_SHARPER_END = 0.04, 0.15, 0.04
+# What a feed did holds for so long, mm; a beat is a third of it long.
+_FEED_KEEPS_MM = 10.0
 # Of columns: narrow in x, as high as the sheet; of 5 mm, then of 1 mm lines.
 COLUMNS = tuple(
     tuple(
@@ -250,7 +253,11 @@ def feed(image, found, scale, axis, judge):
     path = np.concatenate([[[0.0, 0.0]], np.cumsum(steps, axis=0)])
     path += values[clear][0]
     path -= period * np.round(np.median(path, axis=0) / period)
-    path = _median_of_three(path)
+    # Beats stand above each other, near some line or other: where feeds err
+    # they do not come back within so little.
+    step = np.broadcast_to(scale.step_mm, 2)[axis]
+    n_windows = 2 * round(_FEED_KEEPS_MM / step / 2) + 1
+    path = median_filter(path, (n_windows, 1), mode="nearest")
     # What whole columns say must be what the sheet's windows say, but sharper:
     # a trace's zero line is a line as well, if whole rows are looked at.
     usual = _column_medians(image, found, judge, axis, middles[clear])
@@ -306,11 +313,6 @@ def _column_medians(image, found, judge, axis, middles):
         ],
         axis=-1,
     )
-
-
-def _median_of_three(path):
-    padded = np.concatenate([path[:1], path, path[-1:]])
-    return np.median([padded[:-2], padded[1:-1], padded[2:]], axis=0)
 
 
 def residuals(image, found, scale):
