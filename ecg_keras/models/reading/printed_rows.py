@@ -10,6 +10,7 @@ a mm means changes.
 
 import dataclasses
 import functools
+import itertools
 import math
 import threading
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from ecg_keras.ecg.leads import RATE_HZ
 from ecg_keras.ecg.resampling import resample
+from ecg_keras.models.reading.crossing_rows import Path, told_apart
 from ecg_keras.models.reading.decoding import (
     SMOOTHNESS,
     WINDOW_BINS,
@@ -183,26 +185,38 @@ def read_segments(layout, rows):
         list of `LeadReading`, row by row, from left to right. Heights count
         from the layout's zero lines.
     """
-    readings = []
-    for index, (row, seen) in enumerate(zip(layout.rows, rows, strict=True)):
-        for segment in row.segments:
-            height_mm, std_mm = likely_path(
-                seen.between(segment.x_start_mm, segment.x_end_mm)
-            )
-            height_mm = _with_sure_ends(height_mm, std_mm)
-            height_mm = height_mm + (row.zero_y_mm - seen.zero_y_mm)
-            signal, std = (
-                _at_500_hz(
-                    values / row.gain_mm_per_mv,
-                    segment,
-                    layout.speed_mm_per_s,
-                )
-                for values in (height_mm, std_mm)
-            )
-            readings.append(
-                LeadReading(segment, index, signal, abs(std), height_mm)
-            )
-    return readings
+    paths = [
+        [_path(seen, segment) for segment in row.segments]
+        for row, seen in zip(layout.rows, rows, strict=True)
+    ]
+    for upper, lower in itertools.pairwise(paths):
+        for k, j in itertools.product(range(len(upper)), range(len(lower))):
+            upper[k], lower[j] = told_apart(upper[k], lower[j], likely_path)
+    return [
+        _reading(layout, index, segment, path)
+        for index, (row, own) in enumerate(zip(layout.rows, paths, strict=True))
+        for segment, path in zip(row.segments, own, strict=True)
+    ]
+
+
+def _path(seen, segment):
+    """`Path` of a segment of a row that the network has seen."""
+    logits = seen.between(segment.x_start_mm, segment.x_end_mm)
+    return Path(
+        logits, seen.zero_y_mm, segment.x_start_mm, *likely_path(logits)
+    )
+
+
+def _reading(layout, index, segment, path):
+    """The `LeadReading` of a segment of a row, given by its index."""
+    row = layout.rows[index]
+    height_mm = _with_sure_ends(path.height_mm, path.std_mm)
+    height_mm = height_mm + (row.zero_y_mm - path.zero_y_mm)
+    signal, std = (
+        _at_500_hz(values / row.gain_mm_per_mv, segment, layout.speed_mm_per_s)
+        for values in (height_mm, path.std_mm)
+    )
+    return LeadReading(segment, index, signal, abs(std), height_mm)
 
 
 def _with_sure_ends(height_mm, std_mm):
