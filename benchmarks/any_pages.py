@@ -3,9 +3,12 @@
     python -m benchmarks.any_pages --pages 100
     python -m benchmarks.any_pages --pages 40 --layouts 6x2 12x1 --usual
 
-The pages are those of `render --variety any`, of layouts by turns. Signals of the
-recordings in `--signals` are drawn, or simulated ones. With `--output-dir` each
-page is written there with its traces as they were read.
+Of cut pages, whose picture shows a part of the traces, only that is scored;
+where the beginning is cut off, nothing tells which second it is.
+
+The pages are those of `render --variety any`, of layouts by turns; recordings
+in `--signals` are drawn, or simulated ones. With `--output-dir` each page is
+written there with its traces as they were read.
 """
 
 import dataclasses
@@ -18,6 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ecg_keras.app.overlay import traces_of
+from ecg_keras.drawing.any_page import printed_signals
 from ecg_keras.drawing.folder import RenderConfig, draw_any_page
 from ecg_keras.ecg.digitized import GOOD, REFUSED
 from ecg_keras.ecg.leads import RATE_HZ
@@ -52,9 +56,10 @@ class AnyPagesConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """How a page was read."""
+    """How a page was read; whether all its traces are in the picture."""
 
     kind: str
+    is_whole: bool
     is_found: bool
     is_scaled: bool
     quality: str
@@ -88,6 +93,10 @@ def main():
             )
     for kind in sorted({score.kind for score in scores}):
         print(summary(kind, [s for s in scores if s.kind == kind]))
+    for name, is_whole in (("whole", True), ("cut", False)):
+        own = [score for score in scores if score.is_whole is is_whole]
+        if own:
+            print(summary(name, own))
     print(summary("all", scores))
 
 
@@ -128,8 +137,11 @@ def scored(page, reading):
     if digitized.quality != REFUSED:
         n = min(found_mv.shape[1], digitized.signals_mv.shape[1])
         found_mv[:, :n] = np.nan_to_num(digitized.signals_mv[:, :n])
+    printed_too = printed_signals(layout, np.zeros_like(page.signals_mv))
+    shown = np.isfinite(page.signals_mv)
     return Score(
         kind_of(layout),
+        np.array_equal(shown, np.isfinite(printed_too)),
         printed is not None and leads_of(printed) == leads_of(layout),
         printed is not None
         and printed.speed_mm_per_s == layout.speed_mm_per_s

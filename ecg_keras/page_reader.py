@@ -24,7 +24,7 @@ from ecg_keras.models.layout.given import Given
 from ecg_keras.models.layout.known_layouts import KNOWN, known
 from ecg_keras.models.layout.pulses import find_pulses
 from ecg_keras.models.layout.row_heights import read_whole_rows
-from ecg_keras.models.layout.separators import find_separators
+from ecg_keras.models.layout.separators import find_gaps, find_separators
 from ecg_keras.models.layout.straight_page import straighten
 from ecg_keras.models.layout.trace_rows import find_rows
 from ecg_keras.models.reading.leads_from_segments import join_segments
@@ -57,8 +57,9 @@ GAIN_ASSUMED = (
 # The first look reads most pages better: of two that are as sure to a tenth it
 # counts. On 84 pages with truth a tenth costs nothing, a third 0.1 dB.
 SURER_BY = 0.9
-# Leads that agree less than this may lie upside down.
-SURE_AGREEMENT = 3.0
+# Leads that agree less than this may lie another way; they lie as they agree
+# better by so much.
+SURE_AGREEMENT, BETTER_BY = 6.0, 3.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -181,7 +182,7 @@ class PageReader:
                 turned = paper_map.turned(quarters)
                 looks[quarters] = _Look(image, turned, self)
         best = max(looks, key=lambda quarters: looks[quarters].likely)
-        over = looks.get((best + 2) % 4)
+        others = [looks[k] for k in looks if k != best]
         best = looks[best]
         if not best.rows:
             return _refused(("no rows of traces were found",), paper_map)
@@ -196,13 +197,10 @@ class PageReader:
                 (f"{len(best.rows)} rows of traces are not {what}",), paper_map
             )
         best.match(kinds, image, best.paper_map, self.row_network)
-        # Upside down, rows are rows, too; without pulses only leads tell.
-        unsure = best.agreement < SURE_AGREEMENT and not best.pulses
-        if unsure and over is not None and self.kinds(len(over.rows)):
-            over_kinds = self.kinds(len(over.rows))
-            over.match(over_kinds, image, over.paper_map, self.row_network)
-            if over.agreement > best.agreement + SURE_AGREEMENT:
-                best, kinds = over, over_kinds
+        # However the paper is turned, there are rows; without pulses only
+        # leads tell.
+        if best.agreement < SURE_AGREEMENT and not best.pulses:
+            best, kinds = self.other_way(image, best, kinds, others)
 
         best = best.with_whole_rows(image, self.row_network)
 
@@ -215,6 +213,27 @@ class PageReader:
         return self.surest_of_pictures(
             read, image, best.paper_map, best.page, doubts
         )
+
+    def other_way(self, image, best, kinds, others):
+        """A look at paper that is turned another way, if its leads agree.
+
+        Args:
+            image: the picture.
+            best, kinds: the likeliest `_Look`, matched, and its kinds of pages.
+            others: other `_Look`s.
+
+        Returns:
+            (`_Look`, its kinds of pages).
+        """
+        least = best.agreement + BETTER_BY
+        for look in others:
+            own = self.kinds(len(look.rows))
+            if not own or len(look.rows) > MOST_ROWS:
+                continue
+            look.match(own, image, look.paper_map, self.row_network)
+            if look.agreement > least:
+                best, kinds, least = look, own, look.agreement
+        return best, kinds
 
     def surest_of_pictures(self, read, image, paper_map, page, doubts):
         """What is read of a picture, or by a second look at it.
@@ -298,7 +317,10 @@ class _Look:
         self.read_rows(image, paper_map, row_network)
         ends = find.trace_ends(self.rows, self.pulses, self.page)
         marks = find_separators(self.page, self.heights, self.pulses)
-        self.candidates = find.candidates(self.heights, ends, kinds, marks)
+        gaps = find_gaps(self.page, self.heights)
+        self.candidates = find.candidates(
+            self.heights, ends, kinds, marks, gaps
+        )
 
     def read_rows(self, image, paper_map, row_network):
         """Read the rows, each as if it were one lead; see `match`."""
@@ -377,7 +399,9 @@ class _Look:
             best, self.heights, self.pulses, speed, gain or GAIN_MM_PER_MV
         )
         rows = self.heights[best.first_row :][: len(layout.rows)]
-        layout = trace_edges.with_gaps(self.image, self.paper_map, layout, rows)
+        layout = trace_edges.with_gaps(
+            self.image, self.paper_map, layout, rows, best.gap_mm
+        )
         return _reading(
             self.image,
             self.paper_map,

@@ -9,6 +9,7 @@ from ecg_keras.models.layout.beats import (
     RowBeats,
     f_statistic,
     find_beats,
+    same_seconds,
     unlikeness,
 )
 from ecg_keras.models.layout.find import _strip_evidence, _strip_leads
@@ -118,3 +119,23 @@ def test_a_flat_leads_own_print_tells_more_than_a_lead_that_is_nearly_alike():
 
 STRIPS = ("II", "V1", "V5", "III", "V6", "I", "aVF", "V2", "V3", "V4", "aVR",
           "aVL")  # fmt: skip
+
+
+def test_beats_that_repeat_or_go_on_tell_which_seconds_columns_show():
+    first = np.array([10.0, 31.0, 50.0, 73.0, 92.0])
+    later = first[-1] + np.array([20.0, 42.0, 62.0, 84.0])
+    # Chest leads are steepest half a mm later.
+    assert same_seconds(first, later + 0.5, 97.0) is False
+    assert same_seconds(first, first + 97.5, 97.0) is True
+    # Even beats, of which a column shows a whole number.
+    even = 10.0 + 20.0 * np.arange(5)
+    assert same_seconds(even, even + 100.0, 100.0) is None
+    # A strip goes on below the first column's and other seconds.
+    strip = np.concatenate([first, later])
+    assert same_seconds(first, later, 97.0, strip) is False
+    assert same_seconds(first, first + 97, 97.0, strip) is True
+    assert same_seconds(even, even + 100, 100.0, even) is True
+    whole = np.concatenate([even, even + 100])
+    assert same_seconds(even, even + 100, 100.0, whole) is None
+    # Two beats may stand anywhere.
+    assert same_seconds(first[:2], later[:2], 97.0) is None

@@ -71,6 +71,9 @@ class Darkness:
         return np.repeat(SURE * (bins / 12 + likely), 2, axis=2)
 
 
+SIX_BY_TWO = tuple(zip(LEADS[:6], LEADS[6:], strict=True))
+
+
 def signals_mv(largest_mv=0.8):
     mv = simulate(np.random.default_rng(5)).astype(float)
     mv = mv - np.median(mv, axis=1, keepdims=True)
@@ -301,6 +304,96 @@ def test_columns_begin_after_the_gaps_between_them():
             np.testing.assert_allclose(
                 last - 20 * (ends[column] - 15), 0, atol=25
             )
+
+
+def with_gaps(layout, gap_mm):
+    """A layout whose columns are as wide, with gaps that take no time."""
+
+    def moved(row):
+        return dataclasses.replace(
+            row,
+            segments=tuple(
+                dataclasses.replace(
+                    segment,
+                    x_start_mm=segment.x_start_mm + k * gap_mm,
+                    x_end_mm=segment.x_end_mm + k * gap_mm,
+                )
+                for k, segment in enumerate(row.segments)
+            ),
+        )
+
+    return dataclasses.replace(layout, rows=tuple(map(moved, layout.rows)))
+
+
+@pytest.mark.parametrize(
+    ("rows", "column_mm", "gap_mm"),
+    [(ROWS_3X4, 62.5, 3.0), (SIX_BY_TWO, 125.0, 3.5)],
+)
+def test_wide_gaps_between_columns_take_no_time(rows, column_mm, gap_mm):
+    layout = evenly_printed(
+        "", rows, 15 + 25 * np.arange(len(rows)), 13.0, column_mm, 25.0, 10.0
+    )
+    reading = read(with_gaps(layout, gap_mm), signals_mv())
+    found = reading.printed.rows[0].segments
+    assert [segment.lead for segment in found] == list(rows[0])
+    for k, segment in enumerate(found):
+        start = 13 + k * (column_mm + gap_mm)
+        assert segment.time_start_s == pytest.approx(
+            k * column_mm / 25, abs=0.06
+        )
+        # Where the first begins and the last ends is not told by a gap.
+        if k:
+            assert segment.x_start_mm == pytest.approx(start, abs=0.4)
+        if k < len(found) - 1:
+            assert segment.x_end_mm == pytest.approx(start + column_mm, abs=0.4)
+
+
+def test_a_gap_that_is_not_seen_between_two_that_are():
+    layout = with_gaps(even_rows(ROWS_3X4), 3.0)
+    rows = true_heights(layout, signals_mv())
+    gaps = [(77.5, 80.5), (208.5, 211.5)]
+    found = find.candidates(rows, (15.0, 274.0, False), gaps=gaps)[0]
+    assert found.kind.name == "3x4"
+    assert found.gap_mm == pytest.approx(3.0)
+    assert found.column_mm == pytest.approx(65.5)
+    assert found.tells_speed
+    # Gaps that do not stand evenly are faults of the print.
+    gaps = [(60.0, 63.0), (160.0, 163.0)]
+    found = find.candidates(rows, (15.0, 274.0, False), gaps=gaps)[0]
+    assert found.gap_mm == 0
+
+
+def test_columns_with_gaps_and_marks_are_no_paper_that_ran_fast():
+    layout = with_gaps(even_rows(ROWS_3X4), 1.5)
+    rows = true_heights(layout, signals_mv())
+    starts = 15 + 64.0 * np.arange(1, 4)
+    gaps = np.stack([starts - 1.5, starts], axis=1)
+    ends = 15.0, 269.5, False
+    for seen, is_fast in ((gaps, False), ((), True)):
+        found = find.candidates(rows, ends, separators=starts, gaps=seen)[0]
+        assert found.kind.name == "3x4"
+        assert found.column_mm == pytest.approx(64.0)
+        assert (found.marked_row_mm is not None) is is_fast
+
+
+@pytest.mark.parametrize("strip", [(), (("II",),), (("V1",),)])
+@pytest.mark.parametrize("simultaneous", [True, False])
+def test_beats_and_strips_tell_whether_columns_show_the_same_seconds(
+    strip, simultaneous
+):
+    rows = (*SIX_BY_TWO, *strip)
+    layout = evenly_printed(
+        "", rows, 10 + 22 * np.arange(len(rows)), 15.0, 125.0, 25.0, 10.0,
+        simultaneous=simultaneous, strip_end_mm=265.0,
+    )  # fmt: skip
+    reading = read(layout, signals_mv())
+    assert [len(row.segments) for row in reading.printed.rows[:6]] == [2] * 6
+    # Nothing may tell: the beats are even.
+    assert bool(reading.printed.simultaneous) is simultaneous
+    starts_s = [s.time_start_s for s in reading.printed.rows[0].segments]
+    assert starts_s == pytest.approx([0, 0 if simultaneous else 5], abs=0.05)
+    if strip:
+        assert reading.printed.rows[6].segments[0].lead == strip[0][0]
 
 
 def test_beats_too_far_or_too_near_for_a_heart_make_the_speed_doubtful():
@@ -651,3 +744,50 @@ def test_two_rows_read_from_one_print_are_doubtful():
     assert any("the same print" in doubt for doubt in shared_mm(20).doubts)
     # Traces that cross part again.
     assert not any("the same print" in doubt for doubt in shared_mm(2).doubts)
+
+
+def test_a_header_hides_no_row():
+    layout = even_rows((*ROWS_3X4, ("II",)))
+    below = dataclasses.replace(
+        layout,
+        rows=tuple(
+            dataclasses.replace(row, zero_y_mm=row.zero_y_mm + 45)
+            for row in layout.rows
+        ),
+    )
+    image, paper_map = drawn(below, signals_mv(), height_mm=225)
+    for line in range(9):
+        for column in range(2):
+            at = (PX * (20 + 130 * column), PX * (6 + round(4.5 * line)))
+            cv2.putText(
+                image, "Normal sinus rhythm 72 bpm", at,
+                cv2.FONT_HERSHEY_SIMPLEX, 0.8, (20, 20, 20), 2, cv2.LINE_AA,
+            )  # fmt: skip
+    rows = find_rows(straighten(image, paper_map))
+    np.testing.assert_allclose(
+        [row.zero_y_mm for row in rows],
+        [row.zero_y_mm for row in below.rows],
+        atol=1.0,
+    )
+
+
+def test_a_wave_that_no_trace_follows_is_missed():
+    layout = even_rows(ROWS_3X4)
+    image, paper_map = drawn(layout, signals_mv())
+    reader = PageReader(Darkness(), None)
+    assert not reader.read_mapped(image, paper_map).digitized.reasons
+    x, y = 130, layout.rows[1].zero_y_mm - 26
+    wave = np.array([(0, 9), (0.4, 0), (0.8, 9)]) + (x, y)
+    marks = [
+        np.array([(0, 0), (0.5, 9)]) + (x + 20, row.zero_y_mm - 26)
+        for row in layout.rows
+    ]
+    for lines, is_missed in (([wave], True), (marks, False)):
+        print_too = image.copy()
+        for line in lines:
+            points = np.round(PX * line).astype(np.int32)
+            cv2.polylines(print_too, [points], False, (20, 20, 20), 3)
+        digitized = reader.read_mapped(print_too, paper_map).digitized
+        missed = [text for text in digitized.reasons if "missed" in text]
+        assert bool(missed) is is_missed
+    assert digitized.quality == "good"

@@ -32,6 +32,12 @@ WEIGHT = 3.0
 FLAT_MM = 0.3
 # Beats beyond one for each column that make it certain.
 SURE_FREE = 4
+# Of columns that show the same seconds so many beats, this share of them, stand
+# at the same places to so much, mm; leads differ by so much in where they are
+# steepest. The next beat after a column is as far as its neighbours, to so
+# much.
+LEAST_BEATS, MOST_BEATS, BEAT_OFF_MM, LEAD_OFF_MM = 3, 0.75, 0.5, 1.5
+NEXT_MM = 2.0
 
 
 def find_beats(heights, per_mm):
@@ -112,6 +118,52 @@ def unlikeness(shapes):
     """The share of beats' power, (beats, samples) mm, by which they differ."""
     off = np.square(shapes - shapes.mean(axis=0)).mean()
     return float(off / (np.square(shapes).mean() + FLAT_MM**2))
+
+
+def same_seconds(first_mm, later_mm, apart_mm, strip_mm=None):
+    """Whether two columns of rows show the same seconds, told by their beats.
+
+    Args:
+        first_mm, later_mm: (n,), (m,) x of the beats of one column's rows and
+            of those of another, further right.
+        apart_mm: how much further.
+        strip_mm: (k,) x of the beats of rows that go on through both; None
+            without such rows.
+
+    Returns:
+        True, False, or None where beats do not tell: they are few, or so even
+        that they would stand there in either case.
+    """
+    if min(len(first_mm), len(later_mm)) < LEAST_BEATS:
+        return None
+    moved_mm = later_mm - apart_mm
+    if strip_mm is not None:
+        # Below beats of the column, or of the seconds that the first shows.
+        follows = _stand_at(later_mm, strip_mm)
+        repeats = _stand_at(moved_mm, strip_mm)
+        repeats = repeats and _stand_at(moved_mm, first_mm)
+    else:
+        repeats = _stand_at(moved_mm, first_mm)
+        rr_mm = np.diff(first_mm)[-1], np.diff(later_mm)[0]
+        next_mm = later_mm[0] - first_mm[-1]
+        follows = min(rr_mm) - NEXT_MM < next_mm < max(rr_mm) + NEXT_MM
+    return None if follows == repeats else repeats
+
+
+def _stand_at(beats_mm, others_mm):
+    """Whether beats of some leads stand where those of others do.
+
+    Leads are steepest at moments that differ, always by as much.
+    """
+    inside = beats_mm > others_mm.min(initial=np.inf) - LEAD_OFF_MM
+    inside &= beats_mm < others_mm.max(initial=-np.inf) + LEAD_OFF_MM
+    if inside.sum() < LEAST_BEATS:
+        return False
+    off_mm = beats_mm[inside, None] - others_mm
+    off_mm = off_mm[np.arange(len(off_mm)), np.abs(off_mm).argmin(axis=1)]
+    usual_mm = np.median(off_mm)
+    is_at = np.abs(off_mm - usual_mm) < BEAT_OFF_MM
+    return bool(abs(usual_mm) < LEAD_OFF_MM and is_at.mean() > MOST_BEATS)
 
 
 class RowBeats:

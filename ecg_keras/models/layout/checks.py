@@ -7,6 +7,7 @@ gain: each says how much is wrong, and in words.
 
 import dataclasses
 
+import cv2
 import numpy as np
 
 from ecg_keras.ecg.leads import RATE_HZ
@@ -40,6 +41,13 @@ UNLIKE_LEADS, UNLIKE_PRINTS, UNLIKE_SHARED_MM, UNLIKE_UNSURE = 0.35, 0.5, 50, 5
 ONE_PRINT_MM, DOUBTFUL_SHARED_MM = 0.5, 6.0
 # A trace lies on print that is this near.
 NEAR_MM = 0.75
+# Print as high as a wave's edge, mm, that is further than this from all traces
+# along and across them, and no mark: marks are thinner, or stand at one x in
+# several rows. It is looked for as far above and below rows as they are apart,
+# mm at the most. On 37 real pages all higher strokes are lines of the grid and
+# marks.
+STROKE_MM, THICK_MM, AROUND_MM, ABOVE_MM = 6.0, 0.5, (0.75, 1.0), 15.0
+MARK_MM = 1.5
 # Another kind of page that fits nearly as well.
 CLOSE_SCORE = 1.0
 LIMB = "limb leads"
@@ -101,6 +109,13 @@ def check(page, layout, readings, pulses, candidates=(), is_named=False):
     if shared > DOUBTFUL_SHARED_MM:
         doubts.append(
             f"two rows are read from the same print for {shared:.0f} mm"
+        )
+    missed = _missed_strokes(page, layout, readings)
+    numbers["missed_strokes"] = len(missed)
+    if missed:
+        doubts.append(
+            f"print {max(missed):.0f} mm high is part of no trace that was "
+            "read: a wave may have been missed"
         )
     for word, value in _disagreements(layout, readings).items():
         numbers[word] = round(value, 3)
@@ -301,6 +316,59 @@ def _shared_mm(layout, readings):
         y_mm[reading.row, column : column + len(height)] = zero - height
     near = np.abs(np.diff(y_mm, axis=0)) < ONE_PRINT_MM
     return float(near.sum(axis=1).max(initial=0) * SAMPLE_MM)
+
+
+def _missed_strokes(page, layout, readings):
+    """Heights in mm of upright strokes that no trace explains, [] of none."""
+    x_mm = page.x_mm(np.arange(page.ink.shape[1]))
+    y_mm = page.y_mm(np.arange(page.ink.shape[0]))
+    left_over = page.is_print
+    edges_mm = []
+    for reading in readings:
+        left_over = left_over & ~_around(layout, reading, x_mm, y_mm)
+        edges_mm += reading.segment.x_start_mm, reading.segment.x_end_mm
+    zero_y_mm = [row.zero_y_mm for row in layout.rows]
+    for low, high, at_mm in (
+        (min(edges_mm), max(edges_mm), x_mm[None]),
+        (
+            min(zero_y_mm) - ABOVE_MM,
+            max(zero_y_mm) + ABOVE_MM,
+            y_mm[:, None],
+        ),
+    ):
+        left_over = left_over & (at_mm > low) & (at_mm < high)
+    for pulse in layout.pulses:
+        edges_mm += pulse.x_start_mm, pulse.x_end_mm
+    for edge in edges_mm:
+        left_over[:, np.abs(x_mm - edge) < MARK_MM] = False
+    upright = cv2.morphologyEx(
+        left_over.astype(np.uint8),
+        cv2.MORPH_OPEN,
+        np.ones((round(STROKE_MM * PX_PER_MM), 1), np.uint8),
+    )
+    _, _, stats, _ = cv2.connectedComponentsWithStats(upright, connectivity=8)
+    x, width, height = stats[1:, [0, 2, 3]].T / PX_PER_MM
+    middle = x + width / 2
+    alike = np.abs(middle[:, None] - middle) < MARK_MM
+    is_stroke = (width >= THICK_MM) & (alike.sum(axis=1) == 1)
+    return height[is_stroke].tolist()
+
+
+def _around(layout, reading, x_mm, y_mm):
+    """(h, w) bool, what is near a trace."""
+    along_mm, across_mm = AROUND_MM
+    height = reading.height_mm
+    seen = np.isfinite(height)
+    if not seen.any():
+        return np.zeros((len(y_mm), len(x_mm)), bool)
+    at_mm = reading.segment.x_start_mm + SAMPLE_MM * np.arange(len(height))
+    near = np.linspace(-along_mm, along_mm, 13)[:, None]
+    heights = np.interp(x_mm + near, at_mm[seen], height[seen])
+    above_mm = layout.rows[reading.row].zero_y_mm - y_mm[:, None]
+    inside = above_mm > heights.min(axis=0) - across_mm
+    inside &= above_mm < heights.max(axis=0) + across_mm
+    inside &= x_mm > at_mm[0] - along_mm
+    return inside & (x_mm < at_mm[-1] + along_mm)
 
 
 def _on_print(page, layout, reading):

@@ -15,7 +15,7 @@ import itertools
 import numpy as np
 
 from ecg_keras.ecg.leads import LIMB_LEADS
-from ecg_keras.models.layout.beats import RowBeats
+from ecg_keras.models.layout.beats import RowBeats, find_beats, same_seconds
 from ecg_keras.models.layout.known_layouts import ANY, KNOWN
 from ecg_keras.models.layout.relations import (
     AGREES_BELOW,
@@ -65,12 +65,19 @@ MOST_MARKS = 8
 # Columns of 2.5 s that marks say to be wider or narrower by more are so because
 # the paper's mm are, or the paper did not run at its speed.
 MARKS_TELL_MM = 0.6
-# What a mark tells for the columns that it stands between.
+# Gaps stand evenly to so much, and the first column begins so near to where the
+# traces do.
+GAPS_EVEN_MM, GAP_START_MM = 0.6, 2.0
+# What a mark or a gap tells for the columns that it stands between.
 MARKED = 0.5
 # A row that a kind leaves out: one as long as the others, and one that is not,
 # such as a line of letters or a frame.
 ROW_LEFT_OUT, OTHER_LEFT_OUT = 4.0, 0.5
 AS_LONG_MM = 8.0
+# Few pages have columns that show the same seconds.
+SAME_SECONDS = 1.0
+# Limb leads of two columns, as evidence: the same seconds, or others.
+LIMBS_TELL = 1.0
 # A strip is so alike some lead by chance, in the units of evidence.
 BY_CHANCE = 0.8
 # A strip misread in places is not less like its lead than this.
@@ -95,12 +102,14 @@ class Candidate:
         x_start_mm, column_mm, x_end_mm: where the first column begins, how
             wide columns are, and where rows end.
         strips: leads of the rows that may be any.
-        simultaneous: True, False, or None where it is not known.
         score: how well all agrees, see `_score`.
         agreement: the part of it that leads' relations give.
         strip_margin: how much better the strips' leads fit than the next best.
         n_left_out: rows as long as the others that are no part of it.
         is_marked: whether marks between its columns tell how wide they are.
+        is_simultaneous: whether strips tell that all columns show the same
+            seconds.
+        gap_mm: how long the gap is that ends each column.
     """
 
     kind: object
@@ -109,17 +118,21 @@ class Candidate:
     column_mm: float
     x_end_mm: float
     strips: tuple
-    simultaneous: bool | None
     score: float
     agreement: float
     strip_margin: float = np.inf
     n_left_out: int = 0
     is_marked: bool = False
+    is_simultaneous: bool = False
+    gap_mm: float = 0.0
 
     @property
     def tells_speed(self):
         """Whether its columns are as wide as at 25 mm/s alone."""
-        off = abs(self.column_mm - TELLING_COLUMN_MM)
+        off = min(
+            abs(self.column_mm - gap_mm - TELLING_COLUMN_MM)
+            for gap_mm in (0.0, self.gap_mm)
+        )
         return self.kind.n_columns == 4 and off < TELLING_OFF_MM
 
     @property
@@ -140,7 +153,7 @@ class Candidate:
         )
 
 
-def candidates(rows, ends, kinds=KNOWN, separators=()):
+def candidates(rows, ends, kinds=KNOWN, separators=(), gaps=()):
     """All kinds of pages that rows may be, the likeliest first.
 
     Args:
@@ -148,6 +161,7 @@ def candidates(rows, ends, kinds=KNOWN, separators=()):
         ends: (x_start_mm, x_end_mm, is_cut) of the traces.
         kinds: `KnownLayout`s to try.
         separators: x in mm of marks between columns.
+        gaps: (start, end) x in mm of gaps between columns.
 
     Returns:
         list of `Candidate`.
@@ -161,7 +175,7 @@ def candidates(rows, ends, kinds=KNOWN, separators=()):
             best = max(
                 (
                     _candidate(kind, first, compared, beats, columns, ends)
-                    for columns in _columns(kind, ends, separators)
+                    for columns in _columns(kind, ends, separators, gaps)
                 ),
                 key=lambda candidate: candidate.score,
             )
@@ -195,9 +209,10 @@ class _Columns:
     column_mm: float
     cost: float = 0.0
     is_marked: bool = False
+    gap_mm: float = 0.0
 
 
-def _columns(kind, ends, separators):
+def _columns(kind, ends, separators, gaps):
     """`_Columns` to try."""
     x_start, x_end, _ = ends
     if kind.n_columns == 1:
@@ -217,7 +232,45 @@ def _columns(kind, ends, separators):
             _Columns(x_start + shift, width, cost + SHIFTED * abs(shift))
             for shift in (-3.0, -1.5, 0.0, 1.5, 3.0)
         ]
-    return tried
+    by_gaps = _between_gaps(kind.n_columns, ends, gaps)
+    if by_gaps:
+        # Wider columns are no paper that ran fast.
+        tried = [dataclasses.replace(own, is_marked=False) for own in tried]
+    return tried + by_gaps
+
+
+def _between_gaps(n_columns, ends, gaps):
+    """`_Columns` that end with gaps which stand evenly; one may be missing.
+
+    A gap may take time, or none: columns or what they show are of usual width.
+    """
+    x_start, x_end, _ = ends
+    if len(gaps) > MOST_MARKS:
+        return []
+    boundaries = range(1, n_columns)
+    numbers = [boundaries]
+    if n_columns > 3:
+        numbers += itertools.combinations(boundaries, n_columns - 2)
+    found = []
+    for number in map(np.array, numbers):
+        for chosen in itertools.combinations(np.asarray(gaps), len(number)):
+            gap_start, start = np.array(chosen).T
+            gap = float(np.mean(start - gap_start))
+            first, width = x_start, float(start[0] - x_start)
+            if len(number) > 1:
+                width, first = map(float, np.polyfit(number, start, 1))
+            uneven = np.abs(first + width * number - start).max()
+            end = first + n_columns * width - gap
+            if (
+                uneven > GAPS_EVEN_MM
+                or abs(first - x_start) > GAP_START_MM
+                or abs(end - x_end) > width / 2
+            ):
+                continue
+            unusual = min(_unusual(w, n_columns) for w in (width, width - gap))
+            cost = UNUSUAL_WIDTH * unusual - MARKED * len(number)
+            found.append(_Columns(first, width, cost, gap_mm=gap))
+    return found
 
 
 def _marked(n_columns, x_start, width, cost, separators):
@@ -285,14 +338,64 @@ def _even_marks(columns, off):
 def _candidate(kind, first, compared, beats, columns, ends):
     """A kind with its columns at one place, scored."""
     x_start, width, x_end = columns.x_start_mm, columns.column_mm, ends[1]
-    windows = []
     agreement = 0.0
     below = AGREES_BELOW_IN_CABRERA if kind.cabrera else AGREES_BELOW
-    n_strips = sum(row == (ANY,) for row in kind.rows)
-    for_strips = [{lead: [] for lead in STRIP_LEADS} for _ in range(n_strips)]
+    strips = [
+        first + index for index, row in enumerate(kind.rows) if row == (ANY,)
+    ]
+    # Below columns that show the same seconds a strip shows others.
+    ways = (False, True) if strips and kind.n_columns > 1 else (False,)
+    for_strips = {
+        same: [{lead: [] for lead in STRIP_LEADS} for _ in strips]
+        for same in ways
+    }
+    windows = list(_windows(kind, first, columns, x_end))
+    for left, right, full, leads in windows:
+        agreement += compared.agreement(left, right, full, leads, below)
+        for same, of_each in for_strips.items():
+            strip_left = windows[0][0] if same else left
+            for told, index in zip(of_each, strips, strict=True):
+                own = compared.strip(
+                    left, right, strip_left, index, full, leads
+                )
+                for lead, more in own.items():
+                    told[lead].extend(more)
+    fits = {same: _strip_leads(told) for same, told in for_strips.items()}
+    # A strip fits all columns or, if they show the same seconds, a part.
+    same = len(fits) > 1 and fits[True][1] - SAME_SECONDS > fits[False][1]
+    chosen, told, margin = fits[same]
+    agreement += told - SAME_SECONDS * same
+    # Where columns begin to a mm, edges of beats would decide.
+    agreement += beats.told(kind, first, ends[0], width, x_end)
+    score = kind.prior + agreement
+    score += sum(STRIP_LEADS[lead] - STRIP_LEADS["II"] for lead in chosen)
+    off = x_start + kind.n_columns * width - columns.gap_mm - x_end
+    if off > 0 and ends[2]:
+        off = 0.0
+    score -= 0.1 * min(abs(off), 20.0) + columns.cost
+    return Candidate(
+        kind, first, x_start, width, x_end, chosen, score, agreement, margin,
+        is_marked=columns.is_marked, is_simultaneous=same,
+        gap_mm=columns.gap_mm,
+    )  # fmt: skip
+
+
+def _windows(kind, first, columns, x_end_mm):
+    """What is compared of each column, without its edges.
+
+    Args:
+        kind: a `KnownLayout`.
+        first: of the page's rows the one that is its first.
+        columns: where they are: has `x_start_mm` and `column_mm`.
+        x_end_mm: where rows end.
+
+    Yields:
+        (left_mm, right_mm, which rows, their leads): not those of strips.
+    """
     for column in range(kind.n_columns):
-        left = x_start + column * width + EDGE_MM
-        right = min(x_start + (column + 1) * width, x_end) - EDGE_MM
+        left = columns.x_start_mm + column * columns.column_mm
+        right = min(left + columns.column_mm - columns.gap_mm, x_end_mm)
+        left, right = left + EDGE_MM, right - EDGE_MM
         if right - left < LEAST_PIECE_MM:
             continue
         taken = [
@@ -300,30 +403,12 @@ def _candidate(kind, first, compared, beats, columns, ends):
             for index, row in enumerate(kind.rows)
             if len(row) > column and row != (ANY,)
         ]
-        full = tuple(index for index, _ in taken)
-        leads = tuple(lead for _, lead in taken)
-        windows.append((leads, compared.heights(left, right)[0, list(full)]))
-        agreement += compared.agreement(left, right, full, leads, below)
-        strips = [k for k, row in enumerate(kind.rows) if row == (ANY,)]
-        for told, index in zip(for_strips, strips, strict=True):
-            own = compared.strip(left, right, first + index, full, leads)
-            for lead, more in own.items():
-                told[lead].extend(more)
-    chosen, told, margin = _strip_leads(for_strips)
-    agreement += told
-    # Where columns begin to a mm, edges of beats would decide.
-    agreement += beats.told(kind, first, ends[0], width, x_end)
-    simultaneous = _simultaneous(kind, windows)
-    score = kind.prior + agreement
-    score += sum(STRIP_LEADS[lead] - STRIP_LEADS["II"] for lead in chosen)
-    off = x_start + kind.n_columns * width - x_end
-    if off > 0 and ends[2]:
-        off = 0.0
-    score -= 0.1 * min(abs(off), 20.0) + columns.cost
-    return Candidate(
-        kind, first, x_start, width, x_end, chosen, simultaneous, score,
-        agreement, margin, is_marked=columns.is_marked,
-    )  # fmt: skip
+        yield (
+            left,
+            right,
+            tuple(index for index, _ in taken),
+            tuple(lead for _, lead in taken),
+        )
 
 
 class _Compared:
@@ -356,16 +441,27 @@ class _Compared:
             for piece in self._pieces(left_mm, right_mm)
         )
 
-    def _strip(self, left_mm, right_mm, index, indices, leads):
+    def _strip(self, left_mm, right_mm, strip_mm, index, indices, leads):
         """Of each lead what tells for a row being a strip of it.
+
+        Args:
+            left_mm, right_mm: of a column.
+            strip_mm: where the strip shows the same seconds.
+            index: of the row of the strip.
+            indices, leads: of the column's rows, and what they would show.
 
         Returns:
             {lead: list of (evidence, weight)}, see `_strip_evidence`.
         """
         told = {lead: [] for lead in STRIP_LEADS}
-        for piece in self._pieces(left_mm, right_mm):
+        pieces = self._pieces(left_mm, right_mm)
+        there = pieces
+        if strip_mm != left_mm:
+            there = self._pieces(strip_mm, strip_mm + right_mm - left_mm)
+        for piece, with_strip in zip(pieces, there, strict=True):
+            n = min(piece.shape[-1], with_strip.shape[-1])
             own = _strip_evidence(
-                piece[:, index], leads, piece[:, list(indices)]
+                with_strip[:, index, :n], leads, piece[:, list(indices), :n]
             )
             for lead, more in own.items():
                 told[lead].append(more)
@@ -515,21 +611,47 @@ def _weighted_mean(told):
     return float(np.average(values, weights=weights))
 
 
-def _simultaneous(kind, windows):
-    """Whether columns show the same seconds: limb leads of two tell."""
-    limb = [
-        (leads, heights)
-        for leads, heights in windows
-        if all(lead.lstrip("-") in LIMB_LEADS for lead in leads) and leads
-    ]
-    if len(limb) < 2:
+def _simultaneous(candidate, rows):
+    """Whether columns show the same seconds; None where nothing tells.
+
+    Args:
+        candidate: a `Candidate`.
+        rows: all `row_heights.RowHeights` of the page.
+    """
+    kind, first = candidate.kind, candidate.first_row
+    windows = list(_windows(kind, first, candidate, candidate.x_end_mm))[:2]
+    if kind.n_columns < 2 or len(windows) < 2:
         return None
-    (one, first), (two, second) = limb[:2]
-    n = min(first.shape[1], second.shape[1])
-    told = evidence([*one, *two], np.concatenate([first[:, :n], second[:, :n]]))
-    if told > 1.0:
+    if candidate.is_simultaneous:
         return True
-    return False if told < -1.0 else None
+
+    def heights(window, indices):
+        x_mm = np.arange(*window[:2], 1 / PER_MM)
+        return np.stack([rows[k].at(x_mm) for k in indices])
+
+    def beats(window, indices):
+        found = find_beats(heights(window, indices), PER_MM)
+        return window[0] + found / PER_MM
+
+    one, two = windows
+    both = (*one[3], *two[3])
+    if all(lead.lstrip("-") in LIMB_LEADS for lead in both):
+        parts = [heights(window, window[2]) for window in windows]
+        n = min(part.shape[1] for part in parts)
+        told = evidence(both, np.concatenate([part[:, :n] for part in parts]))
+        if abs(told) > LIMBS_TELL:
+            return bool(told > 0)
+    strips = [
+        first + index for index, row in enumerate(kind.rows) if row == (ANY,)
+    ]
+    strip_mm = None
+    if strips:
+        strip_mm = np.concatenate([beats(window, strips) for window in windows])
+    return same_seconds(
+        *(beats(window, window[2]) for window in windows),
+        candidate.column_mm,
+        strip_mm,
+    )
 
 
 def trace_ends(rows, pulses, page):
@@ -629,7 +751,8 @@ def printed_layout(candidate, rows, pulses, speed_mm_per_s, gain_mm_per_mv):
     kind = candidate.kind
     taken = range(candidate.first_row, candidate.first_row + len(kind.rows))
     width = candidate.column_mm
-    end = min(candidate.x_end_mm, candidate.x_start_mm + kind.n_columns * width)
+    end = candidate.x_start_mm + kind.n_columns * width - candidate.gap_mm
+    end = min(candidate.x_end_mm, end)
     if kind.n_columns == 1:
         width = end - candidate.x_start_mm
     layout = evenly_printed(
@@ -640,7 +763,7 @@ def printed_layout(candidate, rows, pulses, speed_mm_per_s, gain_mm_per_mv):
         width,
         speed_mm_per_s,
         gain_mm_per_mv,
-        candidate.simultaneous,
+        _simultaneous(candidate, rows),
         strip_end_mm=end,
     )
     return dataclasses.replace(

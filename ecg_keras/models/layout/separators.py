@@ -1,8 +1,8 @@
-"""Marks between the columns of a page: where they stand, columns begin.
+"""What stands between the columns of a page: marks, or gaps.
 
-Many devices print a dotted line or a tick there, through or above each row.
-Letters are lower and of other shapes in each row; edges of pulses and of waves
-are left out.
+Many devices print a dotted line or a tick where columns begin, through or above
+each row. Letters are lower and of other shapes in each row; edges of pulses and
+of waves are left out. Others end their traces there and go on a few mm later.
 """
 
 import numpy as np
@@ -22,6 +22,10 @@ THIN_PX = 3
 LEAST_ROWS, LEAST_MM = 2, 1.4
 # Marks stand no nearer to each other, mm.
 APART_MM = 4.0
+# In a gap there is no ink so near to the trace, mm, in this share of all rows:
+# strips go on; so long it is, mm, and no nearer to the ends of rows.
+NEAR_MM, BLANK_INK, BLANK_SHARE = 0.75, 0.15, 0.6
+LEAST_GAP_MM, MOST_GAP_MM, END_MM = 0.75, 6.0, 15.0
 
 
 def find_separators(page, rows, pulses):
@@ -63,6 +67,37 @@ def find_separators(page, rows, pulses):
         found.append(np.average(x_mm[around], weights=length[around]))
         length[np.abs(x_mm - found[-1]) < APART_MM] = 0
     return np.sort(found)
+
+
+def find_gaps(page, rows):
+    """Gaps between columns.
+
+    Args:
+        page: `straight_page.StraightPage`.
+        rows: list of `row_heights.RowHeights`.
+
+    Returns:
+        (n, 2) x in mm of where gaps begin and end, ascending.
+    """
+    if len(rows) < LEAST_ROWS:
+        return np.zeros((0, 2))
+    height, width = page.ink.shape
+    columns = np.arange(width)
+    x_mm = page.x_mm(columns)
+    near = np.arange(-NEAR_MM, NEAR_MM + 1e-6, 1 / PX_PER_MM)[:, None]
+    blank = np.zeros((len(rows), width), bool)
+    for is_blank, row in zip(blank, rows, strict=True):
+        y_mm = row.seen.zero_y_mm - row.at(x_mm) + near
+        y = np.round(page.row(y_mm)).astype(int).clip(0, height - 1)
+        is_blank[:] = page.ink[y, columns].max(axis=0) < BLANK_INK
+        is_blank[x_mm < row.x_start_mm + END_MM] = False
+        is_blank[x_mm > row.x_end_mm - END_MM] = False
+    least = max(LEAST_ROWS, BLANK_SHARE * len(rows))
+    is_gap = np.pad(blank.sum(axis=0) >= least, 1)
+    gaps = np.flatnonzero(np.diff(is_gap)).reshape(-1, 2) / PX_PER_MM
+    length_mm = np.ptp(gaps, axis=1)
+    is_gap = (length_mm > LEAST_GAP_MM) & (length_mm < MOST_GAP_MM)
+    return page.origin_mm[0] + gaps[is_gap]
 
 
 def _thin_lines(ink):

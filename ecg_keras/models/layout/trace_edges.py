@@ -14,7 +14,7 @@ import dataclasses
 import cv2
 import numpy as np
 
-from ecg_keras.models.layout.find import USUAL_ROW_MM
+from ecg_keras.models.layout.find import USUAL_COLUMNS_MM, USUAL_ROW_MM
 from ecg_keras.page.images import darkest_channel
 
 # How far from what devices print a row still is such a row, mm.
@@ -33,8 +33,9 @@ INSIDE_MM = 0.4
 WIDTH_FROM_MM, WIDTH_TO_MM = 0.5, 6.0
 # Gaps between columns, mm: how far from where they were taken to be, and how
 # wide. Blur makes them narrower. The window's brightest share, in percent, is
-# what a gap looks like.
+# what a gap looks like; its darker ones are the trace.
 GAP_REACH_MM, LEAST_GAP_MM, MOST_GAP_MM, GAP_PERCENT = 3.0, 0.3, 2.5, 3
+TRACE_PERCENT = 70
 # What is beyond an end has to be brighter by this share of the trace.
 LEAST_BRIGHTER = 0.4
 
@@ -75,7 +76,7 @@ def _usual(ends_mm):
     return float(np.median(ends_mm))
 
 
-def with_gaps(image, paper_map, layout, rows):
+def with_gaps(image, paper_map, layout, rows, gap_mm=0.0):
     """A layout whose columns begin and end at the gaps between them.
 
     Args:
@@ -83,6 +84,8 @@ def with_gaps(image, paper_map, layout, rows):
         paper_map: its `PaperMap`.
         layout: `PrintedLayout`.
         rows: `row_heights.RowHeights` of each of its rows.
+        gap_mm: how long gaps were found to be, with which columns end; 0 where
+            none was found.
 
     Returns:
         `PrintedLayout`: the same where no gap is seen.
@@ -100,35 +103,58 @@ def with_gaps(image, paper_map, layout, rows):
     gaps, wider = [], 0.0
     for k, segment in enumerate(first.segments[1:], start=1):
         # Columns are as much wider as those before.
-        gap = page.gap(seen, segment.x_start_mm + k * wider)
+        about_mm = segment.x_start_mm - gap_mm / 2
+        gap = page.gap(seen, about_mm + k * wider, gap_mm)
         if gap is not None:
-            wider = (np.mean(gap) - segment.x_start_mm) / k
+            wider = (np.mean(gap) - about_mm) / k
         gaps.append(gap)
+    shown_mm = _shown_mm(first.segments, gaps)
     return dataclasses.replace(
         layout,
         rows=tuple(
-            _with_gaps(row, gaps, layout) if is_divided else row
+            _with_gaps(row, gaps, layout, shown_mm) if is_divided else row
             for row, is_divided in zip(layout.rows, divided, strict=True)
         ),
     )
 
 
-def _with_gaps(row, gaps, layout):
+def _shown_mm(segments, gaps):
+    """What each column shows, mm, where that is a usual width and the gaps are
+    on top of it; None where columns are of usual width with their gaps, which
+    then hide what was recorded meanwhile.
+    """
+    ends = [gap for gap in gaps if gap is not None]
+    if not ends:
+        return None
+    width_mm = segments[1].x_start_mm - segments[0].x_start_mm
+    shown_mm = width_mm - float(np.mean(np.ptp(ends, axis=1)))
+    off_mm, shown_off_mm = (
+        np.abs(np.subtract(USUAL_COLUMNS_MM, width))
+        for width in (width_mm, shown_mm)
+    )
+    if off_mm.min() <= shown_off_mm.min():
+        return None
+    return USUAL_COLUMNS_MM[int(shown_off_mm.argmin())]
+
+
+def _with_gaps(row, gaps, layout, shown_mm):
     """A row of which each gap, (start, end) in mm or None, is left out."""
     segments = list(row.segments)
+    speed = layout.speed_mm_per_s
     for k, gap in enumerate(gaps):
         if gap is None:
             continue
         left, right = segments[k : k + 2]
-        later_mm = 0.0 if layout.simultaneous else gap[1] - right.x_start_mm
+        start_s = right.time_start_s
+        if shown_mm is not None:
+            start_s = (k + 1) * shown_mm / speed
+        else:
+            start_s += (gap[1] - right.x_start_mm) / speed
+        if layout.simultaneous:
+            start_s = 0.0
         segments[k : k + 2] = (
             dataclasses.replace(left, x_end_mm=gap[0]),
-            dataclasses.replace(
-                right,
-                x_start_mm=gap[1],
-                time_start_s=right.time_start_s
-                + later_mm / layout.speed_mm_per_s,
-            ),
+            dataclasses.replace(right, x_start_mm=gap[1], time_start_s=start_s),
         )
     return dataclasses.replace(row, segments=tuple(segments))
 
@@ -189,21 +215,24 @@ class _Darkness:
         bright = np.flatnonzero(darkest < (trace + paper) / 2)
         return float(x[bright[-1]])
 
-    def gap(self, rows, x_mm):
+    def gap(self, rows, x_mm, about_mm=0.0):
         """Start and end in mm of a gap in all of some rows; None without one.
 
         Args:
             rows: `row_heights.RowHeights`.
-            x_mm: about where.
+            x_mm: about where its middle is.
+            about_mm: how long it is, about; 0 where that is not known.
         """
-        x = x_mm + np.arange(-GAP_REACH_MM, GAP_REACH_MM, STEP_MM)
+        reach_mm = GAP_REACH_MM + about_mm / 2
+        x = x_mm + np.arange(-reach_mm, reach_mm, STEP_MM)
         shown = []
         for row in rows:
             shades = self.around(x, row.seen.zero_y_mm - row.at(x), NEAR_MM)
             if shades is None:
                 return None
             darkest = shades.max(axis=0)
-            shown.append(darkest / (np.median(darkest) + 1e-9))
+            usual = np.percentile(darkest, TRACE_PERCENT)
+            shown.append(darkest / (usual + 1e-9))
         # As dark as the trace that is the darkest there.
         shown = np.max(shown, axis=0)
         paper = np.percentile(shown, GAP_PERCENT)
@@ -213,7 +242,7 @@ class _Darkness:
         starts, ends = np.flatnonzero(np.diff(bright)).reshape(-1, 2).T
         longest = (ends - starts).argmax()
         length_mm = (ends - starts)[longest] * STEP_MM
-        if not LEAST_GAP_MM < length_mm < MOST_GAP_MM:
+        if not LEAST_GAP_MM < length_mm < max(MOST_GAP_MM, 1.5 * about_mm):
             return None
         return float(x[starts[longest]]), float(x[ends[longest] - 1])
 

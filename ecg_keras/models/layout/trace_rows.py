@@ -73,9 +73,11 @@ def find_rows(page):
     zero_y = _first_zero_lines(runs, counts)
     for _ in range(3):  # Runs go to the nearest row, rows to their runs.
         members = _members(runs, zero_y)
+        # The outermost reach as far outwards as inwards: beyond are letters.
+        reach = _half_pitches(zero_y)
         zero_y = [
-            _mode([y for _, y, _ in own]) if own else y
-            for own, y in zip(members, zero_y, strict=True)
+            _mode([y for _, y, _ in own if abs(y - line) <= most] or [line])
+            for own, line, most in zip(members, zero_y, reach, strict=True)
         ]
         zero_y = _apart(zero_y, [len(own) for own in members])
     rows = []
@@ -231,6 +233,12 @@ def _members(runs, zero_y):
                 k = int(crossed[0])
             members[k].append((column, middle, bottom - top))
     return members
+
+
+def _half_pitches(zero_y):
+    """(n,) half of how far each zero line's nearest neighbour is."""
+    pitches = np.diff(np.asarray(zero_y, float), prepend=-np.inf, append=np.inf)
+    return np.minimum(pitches[:-1], pitches[1:]) / 2
 
 
 def _mode(values):
