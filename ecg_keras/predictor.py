@@ -432,9 +432,12 @@ def _load_model(file):
     if isinstance(output, dict):
         output = output.get("signals")
     shape = getattr(output, "shape", ())
-    if len(model.inputs) != 1 or tuple(shape[-2:]) != (12, 5000):
+    if len(model.inputs) != 1 or tuple(shape[-2:]) != (
+        N_LEADS,
+        N_SAMPLES,
+    ):
         raise InputError(
             f"{file} is no model of this package. Expected an image to "
-            f"signals (12, 5000). Received: {shape}"
+            f"signals ({N_LEADS}, {N_SAMPLES}). Received: {shape}"
         )
     return model

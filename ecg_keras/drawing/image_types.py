@@ -311,7 +311,7 @@ def _perspective(rng, strength, fill, height, width):
 def _waves(rng, height_px, n):
     """`PageMap.waves` of up to some px, each a third to two pages long.
 
-    `registration.wavy_page` places its splines' knots for such waves.
+    `registration.spline` places its splines' knots for such waves.
     """
     waves = []
     for _ in range(n if height_px else 0):

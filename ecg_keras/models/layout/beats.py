@@ -38,6 +38,8 @@ SURE_FREE = 4
 # much.
 LEAST_BEATS, MOST_BEATS, BEAT_OFF_MM, LEAD_OFF_MM = 3, 0.75, 0.5, 1.5
 NEXT_MM = 2.0
+# Beats whose distances differ by less are even.
+EVEN_MM = 1.5
 
 
 def find_beats(heights, per_mm):
@@ -136,18 +138,18 @@ def same_seconds(first_mm, later_mm, apart_mm, strip_mm=None):
     """
     if min(len(first_mm), len(later_mm)) < LEAST_BEATS:
         return None
-    moved_mm = later_mm - apart_mm
+    repeats = _stand_at(later_mm - apart_mm, first_mm)
     if strip_mm is not None:
-        # Below beats of the column, or of the seconds that the first shows.
         follows = _stand_at(later_mm, strip_mm)
-        repeats = _stand_at(moved_mm, strip_mm)
-        repeats = repeats and _stand_at(moved_mm, first_mm)
     else:
-        repeats = _stand_at(moved_mm, first_mm)
         rr_mm = np.diff(first_mm)[-1], np.diff(later_mm)[0]
         next_mm = later_mm[0] - first_mm[-1]
         follows = min(rr_mm) - NEXT_MM < next_mm < max(rr_mm) + NEXT_MM
-    return None if follows == repeats else repeats
+    if repeats:
+        # Even beats stand there by chance; uneven ones do not repeat by it.
+        is_even = np.ptp(np.diff(first_mm)) < EVEN_MM
+        return None if is_even or strip_mm is not None and follows else True
+    return False if follows else None
 
 
 def _stand_at(beats_mm, others_mm):

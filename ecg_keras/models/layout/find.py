@@ -70,13 +70,16 @@ MARKS_TELL_MM = 0.6
 GAPS_EVEN_MM, GAP_START_MM = 0.6, 2.0
 # What a mark or a gap tells for the columns that it stands between.
 MARKED = 0.5
+# What is missing of columns where the picture ends with them, as a part of what
+# it is elsewhere.
+CUT_OFF = 0.2
 # A row that a kind leaves out: one as long as the others, and one that is not,
 # such as a line of letters or a frame.
 ROW_LEFT_OUT, OTHER_LEFT_OUT = 4.0, 0.5
 AS_LONG_MM = 8.0
 # Few pages have columns that show the same seconds.
-SAME_SECONDS = 1.0
-# Limb leads of two columns, as evidence: the same seconds, or others.
+SAME_SECONDS = 3.0
+# Limb leads of two columns, as evidence against the same seconds.
 LIMBS_TELL = 1.0
 # A strip is so alike some lead by chance, in the units of evidence.
 BY_CHANCE = 0.8
@@ -371,7 +374,7 @@ def _candidate(kind, first, compared, beats, columns, ends):
     score += sum(STRIP_LEADS[lead] - STRIP_LEADS["II"] for lead in chosen)
     off = x_start + kind.n_columns * width - columns.gap_mm - x_end
     if off > 0 and ends[2]:
-        off = 0.0
+        off *= CUT_OFF
     score -= 0.1 * min(abs(off), 20.0) + columns.cost
     return Candidate(
         kind, first, x_start, width, x_end, chosen, score, agreement, margin,
@@ -622,8 +625,6 @@ def _simultaneous(candidate, rows):
     windows = list(_windows(kind, first, candidate, candidate.x_end_mm))[:2]
     if kind.n_columns < 2 or len(windows) < 2:
         return None
-    if candidate.is_simultaneous:
-        return True
 
     def heights(window, indices):
         x_mm = np.arange(*window[:2], 1 / PER_MM)
@@ -639,19 +640,21 @@ def _simultaneous(candidate, rows):
         parts = [heights(window, window[2]) for window in windows]
         n = min(part.shape[1] for part in parts)
         told = evidence(both, np.concatenate([part[:, :n] for part in parts]))
-        if abs(told) > LIMBS_TELL:
-            return bool(told > 0)
+        # Where beats are even, leads agree across columns in either case.
+        if told < -LIMBS_TELL:
+            return False
     strips = [
         first + index for index, row in enumerate(kind.rows) if row == (ANY,)
     ]
     strip_mm = None
     if strips:
         strip_mm = np.concatenate([beats(window, strips) for window in windows])
-    return same_seconds(
+    told = same_seconds(
         *(beats(window, window[2]) for window in windows),
         candidate.column_mm,
         strip_mm,
     )
+    return candidate.is_simultaneous or None if told is None else told
 
 
 def trace_ends(rows, pulses, page):

@@ -78,7 +78,7 @@ KNOWN = (
         tuple(tuple(LEADS[3 * k : 3 * k + 3]) for k in range(4)),
         (-0.4, -0.4),
     ),
-    *_with_strips("3x5", _RIGHT_3X5, (-0.3, -0.3)),
+    *_with_strips("3x5", _RIGHT_3X5, (-1.0, -1.0)),
     KnownLayout("3x1", (("I",), ("II",), ("III",)), 0.2),
     KnownLayout("3x1", ((ANY,),) * 3, 0.0),
     KnownLayout("2x1", ((ANY,),) * 2, -0.4),
