@@ -34,7 +34,7 @@ MOST_UNSURE_MV, END_S = 2.0, 0.024
 # at the most.
 DOUBTFUL_JUMP_MV = 3.0
 # Of rows of which no pulse says that they are an ECG's. Real pages without one
-# have 0.27, 0.17, 0 and 2.9 at the most.
+# have 0.36, 0.17, 0 and 3.6 at the most.
 UNLIKE_LEADS, UNLIKE_PRINTS, UNLIKE_SHARED_MM, UNLIKE_UNSURE = 0.35, 0.5, 50, 5
 # Two rows that run this near to each other, mm, for so long in all are read
 # from one print: where traces cross they part again.
@@ -159,8 +159,10 @@ def _is_no_ecg(numbers):
     them: bars of tables and curves of other signals are read, too.
     """
     prints = [value for key, value in numbers.items() if "prints" in key]
+    # Two prints of a lead that are alike tell for it.
+    alike = max(prints, default=1.0) < DOUBTFUL_PRINTS
     return (
-        numbers.get(LIMB, 0.0) > UNLIKE_LEADS
+        (numbers.get(LIMB, 0.0) > UNLIKE_LEADS and not alike)
         or max(prints, default=0.0) > UNLIKE_PRINTS
         or numbers["shared_mm"] > UNLIKE_SHARED_MM
         or numbers["unsure"] > UNLIKE_UNSURE
