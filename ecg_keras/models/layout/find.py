@@ -654,7 +654,9 @@ def _simultaneous(candidate, rows):
         candidate.column_mm,
         strip_mm,
     )
-    return candidate.is_simultaneous or None if told is None else told
+    if told is None and candidate.is_simultaneous:
+        return True
+    return told
 
 
 def trace_ends(rows, pulses, page):
