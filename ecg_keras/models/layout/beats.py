@@ -38,8 +38,9 @@ SURE_FREE = 4
 # much.
 LEAST_BEATS, MOST_BEATS, BEAT_OFF_MM, LEAD_OFF_MM = 3, 0.75, 0.5, 1.5
 NEXT_MM = 2.0
-# Beats whose distances differ by less are even.
-EVEN_MM = 1.5
+# Beats whose distances differ by less are even; so many uneven ones do not
+# repeat by chance. A real 3x4+1 page has four that do.
+EVEN_MM, SURE_BEATS = 1.5, 5
 
 
 def find_beats(heights, per_mm):
@@ -146,9 +147,10 @@ def same_seconds(first_mm, later_mm, apart_mm, strip_mm=None):
         next_mm = later_mm[0] - first_mm[-1]
         follows = min(rr_mm) - NEXT_MM < next_mm < max(rr_mm) + NEXT_MM
     if repeats:
-        # Even beats stand there by chance; uneven ones do not repeat by it.
-        is_even = np.ptp(np.diff(first_mm)) < EVEN_MM
-        return None if is_even or strip_mm is not None and follows else True
+        # Even or few beats stand there by chance.
+        by_chance = np.ptp(np.diff(first_mm)) < EVEN_MM
+        by_chance |= min(len(first_mm), len(later_mm)) < SURE_BEATS
+        return None if by_chance or strip_mm is not None and follows else True
     return False if follows else None
 
 
