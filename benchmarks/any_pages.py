@@ -21,6 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ecg_keras.app.overlay import traces_of
+from ecg_keras.commands.evaluate_pages import MISREAD_DB
 from ecg_keras.drawing.any_page import printed_signals
 from ecg_keras.drawing.folder import RenderConfig, draw_any_page
 from ecg_keras.ecg.digitized import GOOD, REFUSED
@@ -32,7 +33,7 @@ from ecg_keras.page_reader import load_page_reader
 from ecg_keras.settings import parse_flags, run_command, setting
 
 LAYOUTS = ("3x4", "6x2", "12x1", "6x1", "4x3", "3x1", "3x5")
-MISREAD_DB, SURE_DB = 10.0, 15.0
+SURE_DB = 15.0
 COLOURS = ((0, 87, 217), (194, 0, 122))
 
 

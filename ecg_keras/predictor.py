@@ -432,12 +432,10 @@ def _load_model(file):
     if isinstance(output, dict):
         output = output.get("signals")
     shape = getattr(output, "shape", ())
-    if len(model.inputs) != 1 or tuple(shape[-2:]) != (
-        N_LEADS,
-        N_SAMPLES,
-    ):
+    expected = N_LEADS, N_SAMPLES
+    if len(model.inputs) != 1 or tuple(shape[-2:]) != expected:
         raise InputError(
             f"{file} is no model of this package. Expected an image to "
-            f"signals ({N_LEADS}, {N_SAMPLES}). Received: {shape}"
+            f"signals {expected}. Received: {shape}"
         )
     return model

@@ -43,9 +43,8 @@ ONE_PRINT_MM, DOUBTFUL_SHARED_MM = 0.5, 6.0
 NEAR_MM = 0.75
 # Print as high as a wave's edge, mm, that is further than this from all traces
 # along and across them, and no mark: marks are thinner, or stand at one x in
-# several rows. It is looked for as far above and below rows as they are apart,
-# mm at the most. On 37 real pages all higher strokes are lines of the grid and
-# marks.
+# several rows. It is looked for up to so far above and below all rows, mm. Of
+# the 25 real pages that are good none has any.
 STROKE_MM, THICK_MM, AROUND_MM, ABOVE_MM = 6.0, 0.5, (0.75, 1.0), 15.0
 MARK_MM = 1.5
 # Another kind of page that fits nearly as well.

@@ -343,9 +343,7 @@ def _candidate(kind, first, compared, beats, columns, ends):
     x_start, width, x_end = columns.x_start_mm, columns.column_mm, ends[1]
     agreement = 0.0
     below = AGREES_BELOW_IN_CABRERA if kind.cabrera else AGREES_BELOW
-    strips = [
-        first + index for index, row in enumerate(kind.rows) if row == (ANY,)
-    ]
+    strips = _strip_rows(kind, first)
     # Below columns that show the same seconds a strip shows others.
     ways = (False, True) if strips and kind.n_columns > 1 else (False,)
     for_strips = {
@@ -381,6 +379,13 @@ def _candidate(kind, first, compared, beats, columns, ends):
         is_marked=columns.is_marked, is_simultaneous=same,
         gap_mm=columns.gap_mm,
     )  # fmt: skip
+
+
+def _strip_rows(kind, first):
+    """Of the page's rows the strips of a kind whose first row is `first`."""
+    return [
+        first + index for index, row in enumerate(kind.rows) if row == (ANY,)
+    ]
 
 
 def _windows(kind, first, columns, x_end_mm):
@@ -643,9 +648,7 @@ def _simultaneous(candidate, rows):
         # Where beats are even, leads agree across columns in either case.
         if told < -LIMBS_TELL:
             return False
-    strips = [
-        first + index for index, row in enumerate(kind.rows) if row == (ANY,)
-    ]
+    strips = _strip_rows(kind, first)
     strip_mm = None
     if strips:
         strip_mm = np.concatenate([beats(window, strips) for window in windows])
