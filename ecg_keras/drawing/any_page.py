@@ -11,27 +11,21 @@ import dataclasses
 
 import cv2
 import numpy as np
-from matplotlib.font_manager import FontProperties
 
 from ecg_keras.drawing import camera, wear
-from ecg_keras.drawing.canvas import POINTS_PER_INCH, Canvas
+from ecg_keras.drawing.canvas import Canvas
 from ecg_keras.drawing.grid import coverages, ruled
 from ecg_keras.drawing.page_description import PageDescription, random_page
+from ecg_keras.drawing.page_text import write
 from ecg_keras.drawing.random_layout import BEYOND
 from ecg_keras.drawing.surfaces import surface
 from ecg_keras.ecg.leads import LEADS, RATE_HZ
-from ecg_keras.page.paper import COARSE_GRID_MM, DPI
+from ecg_keras.page.paper import COARSE_GRID_MM
 from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.page.printed_layout import PrintedLayout
 
 __all__ = ["DrawnPage", "PageDescription", "draw", "random_page"]
 
-_HERSHEY = {
-    "Hershey simplex": cv2.FONT_HERSHEY_SIMPLEX,
-    "Hershey duplex": cv2.FONT_HERSHEY_DUPLEX,
-    "Hershey complex": cv2.FONT_HERSHEY_COMPLEX,
-    "Hershey plain": cv2.FONT_HERSHEY_PLAIN,
-}
 # Traces of fewer px vanish: printers draw no thinner line.
 _MIN_LINE_PX = 0.7
 _MAX_CANVAS_PX = 3e7
@@ -335,22 +329,10 @@ def _print_separators(canvas, description, scene):
 
 
 def _write(canvas, scene, at_mm, text, font, ink, centred=False):
-    """Print text; its base line starts at a point or its middle lies there."""
+    """Print text at a point; see `page_text.write`."""
     x, y = (float(v) for v in scene.px(*at_mm))
     size_px = font.size_mm * scene.px_per_mm
-    if font.family in _HERSHEY:
-        canvas.stroke_text(x, y, text, _HERSHEY[font.family], size_px,
-                           1 + font.bold, ink, centred)  # fmt: skip
-        return
-    properties = FontProperties(
-        family=font.family,
-        size=max(1.0, size_px * POINTS_PER_INCH / DPI),
-        weight="bold" if font.bold else "normal",
-    )
-    if centred:
-        width, height = canvas.text_size(text, properties)
-        x, y = x - width / 2, y + height / 2
-    canvas.text(x, y, text, properties, ink)
+    write(canvas, x, y, text, font, size_px, ink, centred)
 
 
 def _with_qr(page, scene, qr_mm, rng):

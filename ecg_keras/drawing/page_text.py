@@ -2,12 +2,22 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
+from matplotlib.font_manager import FontProperties
 
+from ecg_keras.drawing.canvas import POINTS_PER_INCH
+from ecg_keras.page.paper import DPI
+
+_HERSHEY = {
+    "Hershey simplex": cv2.FONT_HERSHEY_SIMPLEX,
+    "Hershey duplex": cv2.FONT_HERSHEY_DUPLEX,
+    "Hershey complex": cv2.FONT_HERSHEY_COMPLEX,
+    "Hershey plain": cv2.FONT_HERSHEY_PLAIN,
+}
 FONT_FAMILIES = (
     "DejaVu Sans", "DejaVu Sans Mono", "DejaVu Serif", "STIXGeneral",
-    "cmss10", "cmr10", "cmtt10", "Hershey simplex", "Hershey duplex",
-    "Hershey complex", "Hershey plain",
+    "cmss10", "cmr10", "cmtt10", *_HERSHEY,
 )  # fmt: skip
 
 
@@ -44,6 +54,33 @@ def random_font(rng, low_mm=2.0, high_mm=5.0):
     # Computer Modern is there in one weight each.
     bold = rng.random() < 0.25 and not family.startswith("cm")
     return Font(family, size_mm, bool(bold))
+
+
+def write(canvas, x_px, y_px, text, font, size_px, ink, centred=False):
+    """Print text; its base line starts at a point or its middle lies there.
+
+    Args:
+        canvas: `canvas.Canvas`.
+        x_px, y_px: the point.
+        text: one line.
+        font: `Font`; its `size_mm` is not used.
+        size_px: height of an em square.
+        ink: grey or RGB, 0 (black) to 1.
+        centred: whether it is the middle.
+    """
+    if font.family in _HERSHEY:
+        canvas.stroke_text(x_px, y_px, text, _HERSHEY[font.family], size_px,
+                           1 + font.bold, ink, centred)  # fmt: skip
+        return
+    properties = FontProperties(
+        family=font.family,
+        size=max(1.0, size_px * POINTS_PER_INCH / DPI),
+        weight="bold" if font.bold else "normal",
+    )
+    if centred:
+        width, height = canvas.text_size(text, properties)
+        x_px, y_px = x_px - width / 2, y_px + height / 2
+    canvas.text(x_px, y_px, text, properties, ink)
 
 
 def header_lines(rng):
