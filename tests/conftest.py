@@ -82,6 +82,16 @@ def page(table_mv):
     return render_page(table_mv, RATE_HZ, Header(id="00042_hr", sex="Female"))
 
 
+@pytest.fixture(scope="session")
+def any_pages_dir(tmp_path_factory):
+    """Two pages of any maker."""
+    from ecg_keras.drawing.folder import RenderConfig, render_dataset
+
+    path = tmp_path_factory.mktemp("any_pages")
+    render_dataset(RenderConfig(str(path), 2, variety="any", seed=1))
+    return path
+
+
 @pytest.fixture(scope="module")
 def seven_records(tmp_path_factory):
     from tests.folders import write_folder

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +14,8 @@ from ecg_keras.errors import InputError
 from ecg_keras.models.reading import row_network
 from ecg_keras.models.reading.printed_rows import not_finer_than, row_image
 from ecg_keras.models.saving import save_slim
+from ecg_keras.models.weight_files import read_packaged_network
+from ecg_keras.packaged import READER_WEIGHTS
 from ecg_keras.page.row_images import bins_mv
 from ecg_keras.predictor import load
 from ecg_keras.training import loop
@@ -36,14 +39,6 @@ def pages_dir(tmp_path_factory):
     render_dataset(
         RenderConfig(str(path), 2, images=("0001", "0004"), maps=True)
     )
-    return path
-
-
-@pytest.fixture(scope="module")
-def any_pages_dir(tmp_path_factory):
-    """Two pages of any maker."""
-    path = tmp_path_factory.mktemp("any_pages")
-    render_dataset(RenderConfig(str(path), 2, variety="any", seed=1))
     return path
 
 
@@ -108,9 +103,9 @@ def test_a_row_network_is_trained_to_a_whole_tracer(
         np.testing.assert_array_equal(one, two)
 
 
-def test_only_the_row_network_learns_from_pages_of_any_maker(any_pages_dir):
+def test_registration_networks_learn_from_no_pages_of_any_maker(any_pages_dir):
     config = _config(any_pages_dir, "pose", "photo_tracer")
-    with pytest.raises(InputError, match="only --model tracer learns"):
+    with pytest.raises(InputError, match="only --model tracer and names"):
         loop.train(config)
 
 
@@ -215,3 +210,29 @@ def test_a_pose_network_begins_with_a_frame_network_where_there_is_no_other(
     own = dataclasses.replace(config, weights="photo_tracer")
     PoseTask(own).build()
     assert "new beside" not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_name_network_is_trained_and_saved_as_it_is(
+    any_pages_dir, tmp_path
+):
+    config = _config(
+        any_pages_dir, "names", "none", output_dir=str(tmp_path / "run")
+    )
+    run = loop.train(config)
+    history = pd.read_csv(run / "history.csv")
+    assert np.isfinite(history[["loss", "val_loss", "val_found"]]).all(None)
+    trained, packaged = (
+        [weight.shape for weight in network.weights]
+        for network in (
+            keras.saving.load_model(run / "best_model.keras"),
+            read_packaged_network(READER_WEIGHTS, "name_network"),
+        )
+    )
+    assert trained == packaged
+
+
+def test_the_name_network_learns_from_pages_of_any_maker_alone(pages_dir):
+    config = _config(pages_dir, "names", "none")
+    with pytest.raises(InputError, match="expected pages of any maker"):
+        loop.train(config)

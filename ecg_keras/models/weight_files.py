@@ -24,6 +24,7 @@ import numpy as np
 
 from ecg_keras.errors import InputError
 from ecg_keras.files import DAMAGED, replacing, write_json
+from ecg_keras.models.layout.name_network import build_name_network
 from ecg_keras.models.photo_tracer import build_photo_tracer
 from ecg_keras.models.reading.row_network import build_row_network
 from ecg_keras.models.registration.frame_network import build_frame_network
@@ -38,6 +39,7 @@ NETWORKS = {
     "pose_network": build_pose_network,
     "frame_network": build_frame_network,
     "row_network": build_row_network,
+    "name_network": build_name_network,
 }
 _RECIPE = "recipe"
 

@@ -35,7 +35,8 @@ from ecg_keras.settings import (
 KAGGLE_OUTPUT_DIR = "/kaggle/working"
 REGRESSOR, ROWS = "regressor", "tracer"
 # The tracers' networks, each trained on its own.
-NETWORKS = (ROWS, "frame", "photo_frame", "pose")
+NAMES = "names"
+NETWORKS = (ROWS, "frame", "photo_frame", "pose", NAMES)
 MODELS = (REGRESSOR, *NETWORKS)
 # Those whose answers are signals.
 READERS = (REGRESSOR, ROWS)
@@ -66,7 +67,8 @@ class TrainConfig:
         REGRESSOR,
         "regressor: the dense model, on whole pages; tracer: the network that "
         "follows traces; frame: the one that finds the page; photo_frame, "
-        "pose: those that find it in a photo; all on pages with maps",
+        "pose: those that find it in a photo; all on pages with maps; names: "
+        "the one that reads names of leads, on pages of any maker",
         choices=MODELS,
     )
     recipe: str | None = setting(

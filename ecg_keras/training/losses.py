@@ -249,3 +249,38 @@ class FrameLoss(keras.losses.Loss):
 
     def get_config(self):
         return {**super().get_config(), "layout_weight": self.layout_weight}
+
+
+@keras.saving.register_keras_serializable(package="ecg_keras")
+class NameLoss(keras.losses.Loss):
+    """Cross-entropy of the classes of a page's cells, names counted more.
+
+    Args:
+        name_weight: of a cell in which a name has its middle; few have one.
+    """
+
+    def __init__(self, name_weight=10.0, name="name_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.name_weight = name_weight
+
+    def call(self, y_true, y_pred):
+        """Means over (H, W) of targets (B, H, W), NaN where not to be learnt.
+
+        Args:
+            y_true: numbers of classes, as floats.
+            y_pred: logits (B, H, W, classes).
+
+        Returns:
+            (B,).
+        """
+        known = ops.logical_not(ops.isnan(y_true))
+        number = ops.where(known, y_true, ops.zeros_like(y_true))
+        weight = ops.where(number > 0, self.name_weight, 1.0)
+        weight = weight * ops.cast(known, "float32")
+        entropy = ops.sparse_categorical_crossentropy(
+            ops.cast(number, "int32"), y_pred, from_logits=True
+        )
+        return ops.mean(weight * entropy, axis=(1, 2))
+
+    def get_config(self):
+        return {**super().get_config(), "name_weight": self.name_weight}

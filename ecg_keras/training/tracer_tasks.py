@@ -30,8 +30,8 @@ NETWORKS = ("pose_network", "frame_network", "row_network")
 BUILDERS = {"tracer": build_tracer, "photo_tracer": build_photo_tracer}
 
 
-class _NetworkTask:
-    """The training of a tracer's network: what all of them share.
+class NetworkTask:
+    """The training of a part of a reader: what all of them share.
 
     Args:
         config: a `config.TrainConfig`.
@@ -55,7 +55,7 @@ class _NetworkTask:
         return []
 
 
-class TracerTask(_NetworkTask):
+class TracerTask(NetworkTask):
     """The tracer's row network, on parts of row images of known pages."""
 
     monitor = "val_snr"
@@ -109,7 +109,7 @@ class TracerTask(_NetworkTask):
         )
 
 
-class FrameTask(_NetworkTask):
+class FrameTask(NetworkTask):
     """The tracer's frame network, on small pictures of known pages."""
 
     monitor = "val_found"

@@ -12,7 +12,7 @@ from ecg_keras.ecg.records import (
     split_records,
 )
 from ecg_keras.errors import InputError
-from ecg_keras.training.config import ROWS
+from ecg_keras.training.config import NAMES, ROWS
 
 
 def training_data(config, given=(), on_bad=None):
@@ -72,11 +72,17 @@ def training_data(config, given=(), on_bad=None):
 
 def _records(folder, config, on_bad):
     """Records of a folder of either kind."""
-    if not is_folder_of_pages(folder):
+    of_any_maker = is_folder_of_pages(folder)
+    if config.model == NAMES and not of_any_maker:
+        raise InputError(
+            f"--model {NAMES}: expected pages of any maker (`python -m "
+            f"ecg_keras render --variety any`). Received: {folder}"
+        )
+    if not of_any_maker:
         return read_records(folder, config.images, on_bad)
-    if config.model != ROWS:
+    if config.model not in (ROWS, NAMES):
         raise InputError(
             f"{folder} holds pages of any maker, from which only --model "
-            f"{ROWS} learns. Received: --model {config.model}"
+            f"{ROWS} and {NAMES} learn. Received: --model {config.model}"
         )
     return read_page_records(folder, on_bad)

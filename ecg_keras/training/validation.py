@@ -6,17 +6,20 @@ would need a second one for the score, which is not a mean over samples.
 
 import math
 
+import cv2
 import keras
 import numpy as np
 from keras import ops
 
 from ecg_keras.data.cell_batches import FLAT, example
+from ecg_keras.data.name_batches import example as name_example
 from ecg_keras.data.page_batches import ordered_batches
 from ecg_keras.data.pictures import read_on_paper
 from ecg_keras.ecg.leads import N_SAMPLES, RATE_HZ
 from ecg_keras.ecg.metrics import record_ratio, score_db
 from ecg_keras.ecg.records import PageRecord, read_table
 from ecg_keras.ecg.resampling import from_grid
+from ecg_keras.models.layout.lead_names import names_in
 from ecg_keras.models.reading.leads_from_segments import join_segments
 from ecg_keras.models.reading.printed_rows import read_segments, row_logits
 from ecg_keras.models.registration.flat_page import fit_affine
@@ -202,6 +205,77 @@ class FrameValidation(keras.callbacks.Callback):
         )))  # fmt: skip
         logs["val_error_px"] = float(np.median(errors_px[readable]))
         logs["val_found"] = float(np.mean(found))
+
+
+class NameValidation(keras.callbacks.Callback):
+    """Validates the name network.
+
+    Adds to the logs: val_loss; val_found, of the names that are there and of
+    those that are found the share that is both (F1), near enough and of the
+    right lead.
+
+    Args:
+        pages: `name_batches.InkPages`.
+        loss: a keras loss.
+        seed: parts are taken and varied as in training, see `example`.
+    """
+
+    N_PARTS = 256
+    NEAR_CELLS = 2.5
+    _BATCH = 16
+
+    def __init__(self, pages, loss, seed):
+        super().__init__()
+        self.loss = loss
+        self.examples = []
+        pairs = [name_example(pages, seed, i) for i in range(self.N_PARTS)]
+        self.inks, self.targets = map(np.stack, zip(*pairs, strict=True))
+
+    def on_epoch_end(self, epoch, logs=None):
+        logits = np.concatenate([
+            np.asarray(ops.convert_to_numpy(self.model.predict_on_batch(
+                self.inks[i : i + self._BATCH]
+            )))
+            for i in range(0, self.N_PARTS, self._BATCH)
+        ])  # fmt: skip
+        counts = [
+            self._counts(target, names_in(own))
+            for target, own in zip(self.targets, logits, strict=True)
+        ]
+        n_both, n_there, n_found = np.sum(counts, axis=0)
+        logs["val_loss"] = float(np.mean(_floats(
+            self.loss.call(self.targets, logits)
+        )))  # fmt: skip
+        logs["val_found"] = float(2 * n_both / max(n_there + n_found, 1))
+
+    def _counts(self, target, found):
+        """How many names are found, are there, and were found in all."""
+        there = _middles(target)
+        right = sum(
+            any(
+                number == 1 + np.argmax(shares[1:])
+                and max(abs(x - own_x), abs(y - own_y)) < self.NEAR_CELLS
+                for own_x, own_y, shares in found
+            )
+            for x, y, number in there
+        )
+        # What need not be learnt is no mistake.
+        counted = [
+            name for name in found
+            if np.isfinite(target[int(name[1]), int(name[0])])
+        ]  # fmt: skip
+        return right, len(there), max(len(counted), right)
+
+
+def _middles(target):
+    """(x, y, number) of the names in a target, in cells."""
+    there = np.nan_to_num(target).astype(int)
+    found = []
+    for number in np.unique(there[there > 0]):
+        own = (there == number).astype(np.uint8)
+        _, _, _, middles = cv2.connectedComponentsWithStats(own)
+        found += [(x + 0.5, y + 0.5, number) for x, y in middles[1:]]
+    return found
 
 
 def fitted_points(cells, page_points, pose):

@@ -1,0 +1,49 @@
+"""The network that finds names of leads on a straightened page.
+
+    print (B, H, W, 1), 0..255, 4 px a mm -> logits (B, H / 4, W / 4, classes):
+    for each mm of the page, which name has its middle there
+
+A small fully convolutional network: it sees 14 mm around each place, which is
+more than a name is long.
+"""
+
+import keras
+
+from ecg_keras.ecg.leads import LEADS
+from ecg_keras.models.layers import conv_block
+from ecg_keras.models.layout.straight_page import PX_PER_MM
+
+# What a place shows: no name's middle, one of the twelve leads, or another
+# lead, such as V4R.
+CLASSES = ("none", *LEADS, "other")
+# A cell is a mm.
+CELL_PX = PX_PER_MM
+FILTERS = (16, 32)
+CONTEXT_DILATIONS = (1, 2, 2)
+
+
+def build_name_network(filters=FILTERS):
+    """Build the network.
+
+    Args:
+        filters: channels at 2 px and at 1 px a mm.
+
+    Returns:
+        A functional model: `ink` (B, H, W, 1), 0..255, where H and W are
+        multiples of `CELL_PX`, to `logits` (B, H / 4, W / 4, `CLASSES`)
+        float32.
+    """
+    ink = keras.Input((None, None, 1), name="ink")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(ink)
+    x = conv_block(x, filters[0], "stem", kernel=5, strides=2)
+    x = conv_block(x, filters[0], "fine")
+    x = conv_block(x, filters[1], "down", strides=2)
+    x = conv_block(x, filters[1], "coarse")
+    for index, dilation in enumerate(CONTEXT_DILATIONS):
+        near = conv_block(x, filters[1], f"context_{index}", dilation=dilation)
+        x = keras.layers.Add(name=f"join_{index}")([x, near])
+    x = conv_block(x, 2 * filters[1], "hidden", kernel=1)
+    logits = keras.layers.Conv2D(
+        len(CLASSES), 1, dtype="float32", name="logits"
+    )(x)
+    return keras.Model(ink, logits, name="name_network")

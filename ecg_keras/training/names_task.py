@@ -1,0 +1,51 @@
+"""What `train.py` trains to read names of leads; see `tasks`."""
+
+import keras
+
+from ecg_keras.data.name_batches import load_ink_pages, name_batches
+from ecg_keras.models.layout.name_network import build_name_network
+from ecg_keras.training.losses import NameLoss
+from ecg_keras.training.optimizers import new_optimizer, warm_cosine
+from ecg_keras.training.tracer_tasks import NetworkTask
+from ecg_keras.training.validation import NameValidation
+
+
+class NamesTask(NetworkTask):
+    """The name network, on parts of straightened pages of any maker."""
+
+    monitor = "val_found"
+
+    def build(self):
+        network = build_name_network()
+        if self.weights != "none" and not self.config.resume:
+            trained = keras.saving.load_model(self.weights, compile=False)
+            network.set_weights(trained.get_weights())
+        return network
+
+    def load(self, training, validation, on_bad=None):
+        """Straighten the pages; see `name_batches.load_ink_pages`."""
+        self.training = load_ink_pages(training, on_bad)
+        self.validated = load_ink_pages(validation, on_bad)
+
+    def assembled(self, model):
+        """The network itself is what is saved."""
+        return model
+
+    def batches(self, first_epoch):
+        return name_batches(
+            self.training,
+            self.config.batch_size,
+            self.config.tracer_steps,
+            self.config.seed,
+            first_epoch,
+        )
+
+    def compile(self, model, frozen):
+        model.compile(
+            optimizer=new_optimizer(self.config, warm_cosine(self.config)),
+            loss=NameLoss(),
+            steps_per_execution=self.config.steps_per_execution,
+        )
+
+    def validation(self):
+        return NameValidation(self.validated, NameLoss(), self.config.seed)
