@@ -4,7 +4,7 @@
     python -m benchmarks.any_pages --pages 40 --layouts 6x2 12x1 --usual
 
 Of cut pages, whose picture shows a part of the traces, only that is scored;
-where the beginning is cut off, nothing tells which second it is.
+where the beginning is cut off, names of leads alone tell which second it is.
 
 The pages are those of `render --variety any`, of layouts by turns; recordings
 in `--signals` are drawn, or simulated ones. With `--output-dir` each page is
@@ -34,6 +34,8 @@ from ecg_keras.settings import parse_flags, run_command, setting
 
 LAYOUTS = ("3x4", "6x2", "12x1", "6x1", "4x3", "3x1", "3x5")
 SURE_DB = 15.0
+# A lead of which the picture shows less of its row is not asked for.
+SHOWN_SHARE = 0.2
 COLOURS = ((0, 87, 217), (194, 0, 122))
 
 
@@ -143,7 +145,9 @@ def scored(page, reading):
     return Score(
         kind_of(layout),
         np.array_equal(shown, np.isfinite(printed_too)),
-        printed is not None and leads_of(printed) == leads_of(layout),
+        printed is not None
+        and leads_of(printed, reading.paper_map, page.image.shape)
+        == leads_of(layout, page.paper_map, page.image.shape),
         printed is not None
         and printed.speed_mm_per_s == layout.speed_mm_per_s
         and gains_of(printed) == gains_of(layout),
@@ -163,8 +167,19 @@ def kind_of(layout):
     return layout.name.split(" ")[0]
 
 
-def leads_of(layout):
-    return [[segment.lead for segment in row.segments] for row in layout.rows]
+def leads_of(layout, paper_map, shape):
+    """Leads of each row, as far as a picture shows them."""
+    leads = []
+    for row in layout.rows:
+        own = []
+        for segment in row.segments:
+            x_mm = np.linspace(segment.x_start_mm, segment.x_end_mm, 50)
+            line = np.stack([x_mm, np.full(50, row.zero_y_mm)], axis=-1)
+            if paper_map.in_picture(line, shape).mean() > SHOWN_SHARE:
+                own.append(segment.lead)
+        if own:
+            leads.append(own)
+    return leads
 
 
 def gains_of(layout):

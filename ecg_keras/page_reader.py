@@ -13,6 +13,7 @@ reading counts.
 
 import copy
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -20,8 +21,10 @@ from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED, DigitizedEcg
 from ecg_keras.ecg.leads import N_LEADS
 from ecg_keras.models.layout import find, trace_edges
 from ecg_keras.models.layout.checks import check
+from ecg_keras.models.layout.columns import USUAL_ROW_MM, trace_ends
 from ecg_keras.models.layout.given import Given
 from ecg_keras.models.layout.known_layouts import KNOWN, known
+from ecg_keras.models.layout.lead_names import Names, find_names
 from ecg_keras.models.layout.pulses import find_pulses
 from ecg_keras.models.layout.row_heights import read_whole_rows
 from ecg_keras.models.layout.separators import find_gaps, find_separators
@@ -54,9 +57,17 @@ SPEED_ASSUMED = (
 GAIN_ASSUMED = (
     f"no calibration pulse was found: gain taken as {GAIN_MM_PER_MV:g} mm/mV"
 )
+BEGINNING_LOST = (
+    "the picture begins within the traces: how much was before is not known"
+)
 # The first look reads most pages better: of two that are as sure to a tenth it
 # counts. On 84 pages with truth a tenth costs nothing, a third 0.1 dB.
 SURER_BY = 0.9
+# Of a page that is the right way up so many leads' names are read, where they
+# are printed.
+UPRIGHT_NAMES = 3
+# And its pulses stand so near to their rows' zero lines, mm.
+UPRIGHT_OFF_MM = 3.0
 # Leads that agree less than this may lie another way; they lie as they agree
 # better by so much.
 SURE_AGREEMENT, BETTER_BY = 6.0, 3.0
@@ -98,13 +109,23 @@ class PageReader:
         given: `Given`, what the user says of all pages.
         second_network: the row network of a second look, at pages that are not
             read surely; None: the same.
+        name_network: see `name_network.build_name_network`; None: names of
+            leads are not read.
     """
 
-    def __init__(self, row_network, register, given=None, second_network=None):
+    def __init__(
+        self,
+        row_network,
+        register,
+        given=None,
+        second_network=None,
+        name_network=None,
+    ):
         self.row_network = row_network
         self.register = register
         self.given = given or Given()
         self.second_network = second_network or row_network
+        self.name_network = name_network
 
     def read(self, image):
         """Read a picture.
@@ -181,6 +202,10 @@ class PageReader:
             for quarters in (1, 2, 3):
                 turned = paper_map.turned(quarters)
                 looks[quarters] = _Look(image, turned, self)
+        elif looks[0].may_be_upside_down:
+            turned = _Look(image, paper_map.turned(2), self)
+            if turned.is_more_upright_than(looks[0]):
+                looks = {2: turned}
         best = max(looks, key=lambda quarters: looks[quarters].likely)
         others = [looks[k] for k in looks if k != best]
         best = looks[best]
@@ -190,50 +215,48 @@ class PageReader:
             return _refused(
                 (f"{len(best.rows)} rows of traces are no ECG's",), paper_map
             )
-        kinds = self.kinds(len(best.rows))
-        if not kinds:
+        if not self.may_be_known(best.rows):
             what = self.given.layout or "any layout known here"
             return _refused(
                 (f"{len(best.rows)} rows of traces are not {what}",), paper_map
             )
-        best.match(kinds, image, best.paper_map, self.row_network)
+        best.match(self.kinds, image, best.paper_map, self.row_network)
         # However the paper is turned, there are rows; without pulses only
         # leads tell.
         if best.agreement < SURE_AGREEMENT and not best.pulses:
-            best, kinds = self.other_way(image, best, kinds, others)
+            best = self.other_way(image, best, others)
 
         best = best.with_whole_rows(image, self.row_network)
 
         def read(picture, map_of_it, network):
             # The picture itself has been matched by the first network.
             if picture is not image or network is not self.row_network:
-                best.match(kinds, picture, map_of_it, network)
+                best.match(self.kinds, picture, map_of_it, network)
             return best.reading(doubts)
 
         return self.surest_of_pictures(
             read, image, best.paper_map, best.page, doubts
         )
 
-    def other_way(self, image, best, kinds, others):
+    def other_way(self, image, best, others):
         """A look at paper that is turned another way, if its leads agree.
 
         Args:
             image: the picture.
-            best, kinds: the likeliest `_Look`, matched, and its kinds of pages.
+            best: the likeliest `_Look`, matched.
             others: other `_Look`s.
 
         Returns:
-            (`_Look`, its kinds of pages).
+            `_Look`.
         """
         least = best.agreement + BETTER_BY
         for look in others:
-            own = self.kinds(len(look.rows))
-            if not own or len(look.rows) > MOST_ROWS:
+            if not self.may_be_known(look.rows) or len(look.rows) > MOST_ROWS:
                 continue
-            look.match(own, image, look.paper_map, self.row_network)
+            look.match(self.kinds, image, look.paper_map, self.row_network)
             if look.agreement > least:
-                best, kinds, least = look, own, look.agreement
-        return best, kinds
+                best, least = look, look.agreement
+        return best
 
     def surest_of_pictures(self, read, image, paper_map, page, doubts):
         """What is read of a picture, or by a second look at it.
@@ -266,14 +289,14 @@ class PageReader:
         again = read(*page.without_grid(), self.second_network)
         return _surer(reading, again)
 
-    def kinds(self, n_rows):
-        """The kinds of pages that so many rows may be."""
-        given = self.given.layout
-        return [
-            kind
-            for kind in (known(given) if given else KNOWN)
-            if 0 < len(kind.rows) <= n_rows
-        ]
+    @property
+    def kinds(self):
+        """The kinds of pages that are looked for."""
+        return known(self.given.layout) if self.given.layout else KNOWN
+
+    def may_be_known(self, rows):
+        """Whether some kind of page has as few rows."""
+        return any(len(kind.rows) <= len(rows) for kind in self.kinds)
 
 
 class _Look:
@@ -288,13 +311,44 @@ class _Look:
             self.pulses = find_pulses(self.page, self.rows)
         self.candidates = []
 
+    @functools.cached_property
+    def names(self):
+        """The `Names` of leads that are printed."""
+        if self.reader.name_network is None:
+            return Names()
+        return Names(find_names(self.page, self.reader.name_network))
+
     @property
     def likely(self):
-        """How likely this is upright, by rows and pulses alone."""
+        """How likely this is upright, by rows, pulses and names alone."""
         shown = sum(
             row.coverage * (row.x_end_mm - row.x_start_mm) for row in self.rows
         )
-        return shown / 250 + 2 * len(self.pulses)
+        return shown / 250 + 2 * len(self.pulses) + self.n_named / 2
+
+    @property
+    def n_named(self):
+        """Of how many leads the names are read."""
+        return len(self.names.sure_leads)
+
+    @property
+    def feet_off_mm(self):
+        """How far pulses stand off their rows' zero lines."""
+        off = [p.foot_y_mm - self.rows[p.row].zero_y_mm for p in self.pulses]
+        return float(np.median(np.abs(off))) if off else np.inf
+
+    @property
+    def may_be_upside_down(self):
+        """Whether pulses alone tell which way up it is: they are pulses
+        upside down, too, though of other rows.
+        """
+        return self.n_named < UPRIGHT_NAMES or self.feet_off_mm > UPRIGHT_OFF_MM
+
+    def is_more_upright_than(self, look):
+        """Whether names, or the feet of pulses, tell for this one of two."""
+        if self.n_named >= look.n_named + UPRIGHT_NAMES:
+            return True
+        return self.feet_off_mm < min(UPRIGHT_OFF_MM, look.feet_off_mm / 2)
 
     @property
     def is_likely(self):
@@ -315,11 +369,11 @@ class _Look:
             row_network: that of these.
         """
         self.read_rows(image, paper_map, row_network)
-        ends = find.trace_ends(self.rows, self.pulses, self.page)
+        self.ends = trace_ends(self.rows, self.pulses, self.page)
         marks = find_separators(self.page, self.heights, self.pulses)
         gaps = find_gaps(self.page, self.heights)
         self.candidates = find.candidates(
-            self.heights, ends, kinds, marks, gaps
+            self.heights, self.ends, kinds, marks, gaps, self.names
         )
 
     def read_rows(self, image, paper_map, row_network):
@@ -348,7 +402,7 @@ class _Look:
             if found is None:
                 return self
             first_mm, length_mm = found
-        factor = length_mm / find.USUAL_ROW_MM
+        factor = length_mm / USUAL_ROW_MM
         look = copy.copy(self)
         look.paper_map = self.paper_map.stretched(first_mm, factor)
         look.page = straighten(image, look.paper_map)
@@ -362,6 +416,7 @@ class _Look:
                 found, x_start_mm=start, x_end_mm=end, **more
             )
 
+        look.names = self.names.stretched(first_mm, factor)
         look.rows = [moved(row) for row in self.rows]
         look.pulses = [moved(pulse) for pulse in self.pulses]
         look.candidates = [
@@ -373,7 +428,7 @@ class _Look:
             look.candidates[0] = dataclasses.replace(
                 best,
                 x_start_mm=first_mm,
-                x_end_mm=first_mm + find.USUAL_ROW_MM,
+                x_end_mm=first_mm + USUAL_ROW_MM,
             )
         look.read_rows(image, look.paper_map, row_network)
         return look
@@ -395,6 +450,8 @@ class _Look:
             )
             if unlikely:
                 doubts = (*doubts, unlikely)
+        if find.lost_beginning(best, self.ends):
+            doubts = (*doubts, BEGINNING_LOST)
         layout = find.printed_layout(
             best, self.heights, self.pulses, speed, gain or GAIN_MM_PER_MV
         )
@@ -463,6 +520,7 @@ def _reading(
     for best in of_layout[0][:1] if of_layout else ():
         numbers["score"] = round(float(best.score), 2)
         numbers["agreement"] = round(float(best.agreement), 2)
+        numbers["named"], numbers["misnamed"] = best.n_named, best.n_misnamed
     heights = tuple(reading.height_mm for reading in readings)
     return PageReading(digitized, layout, paper_map, heights, numbers)
 
@@ -487,11 +545,12 @@ def load_page_reader(given=None):
         read_packaged_network(path, "row_network")
         for path in (PRESETS["tracer"], READER_WEIGHTS)
     )
+    names = read_packaged_network(READER_WEIGHTS, "name_network")
     start_compiling()
     # The tracer's follows clean traces best, the reader's own those that wear
     # and scanners left little of; their mean follows both.
     first = with_mean_weights([tracers, own])
-    return PageReader(first, register, given, own)
+    return PageReader(first, register, given, own, names)
 
 
 def _refused(reasons, paper_map=None):

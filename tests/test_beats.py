@@ -80,7 +80,7 @@ def test_f_counts_what_beats_differ_by_between_columns():
 def test_strips_show_different_leads():
     told = {"II": [(2.0, 1.0)], "V1": [(1.5, 1.0)]}
     strip = {lead: told.get(lead, [(-1.0, 1.0)]) for lead in STRIPS}
-    leads, _, margin = _strip_leads([strip, strip])
+    leads, _, margin = _strip_leads([strip, strip], [{}, {}])
     assert sorted(leads) == ["II", "V1"]
     assert margin > 1
 
@@ -88,7 +88,7 @@ def test_strips_show_different_leads():
 def test_its_own_print_tells_most_of_a_strips_lead():
     alike = {"II": [(5.0, 3.0), (-0.5, 1.0)], "V5": [(2.6, 3.0)]}
     strip = {lead: alike.get(lead, [(-1.0, 1.0)]) for lead in STRIPS}
-    leads, _, _ = _strip_leads([strip])
+    leads, _, _ = _strip_leads([strip], [{}])
     assert leads == ("II",)
 
 
@@ -114,7 +114,7 @@ def test_a_flat_leads_own_print_tells_more_than_a_lead_that_is_nearly_alike():
         )
         for lead, more in both.items():
             told[lead].append(more)
-    assert _strip_leads([told])[0] == ("II",)
+    assert _strip_leads([told], [{}])[0] == ("II",)
 
 
 STRIPS = ("II", "V1", "V5", "III", "V6", "I", "aVF", "V2", "V3", "V4", "aVR",

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ecg_keras.models.layout.find import gain_and_speed, trace_ends
+from ecg_keras.models.layout.columns import trace_ends
+from ecg_keras.models.layout.find import gain_and_speed
 from ecg_keras.models.layout.pulses import find_pulses
 from ecg_keras.models.layout.straight_page import straighten
 from ecg_keras.models.layout.trace_rows import find_rows
@@ -155,7 +156,7 @@ def test_traces_without_pulses_have_none():
 def test_traces_begin_behind_their_pulses():
     page = page_with([35, 70])
     rows = find_rows(page)
-    start, end, is_cut = trace_ends(rows, find_pulses(page, rows), page)
+    start, end, is_cut = trace_ends(rows, find_pulses(page, rows), page)[:3]
     assert start == pytest.approx(X0_MM, abs=0.7)
     assert end == pytest.approx(X0_MM + 250, abs=0.7)
     assert not is_cut

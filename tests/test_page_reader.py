@@ -17,7 +17,11 @@ from ecg_keras.ecg.metrics import record_ratio, score_db
 from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.errors import InputError
 from ecg_keras.models.layout import find
-from ecg_keras.models.layout.checks import check
+from ecg_keras.models.layout.checks import _doubts_of_layout, check
+from ecg_keras.models.layout.columns import TraceEnds
+from ecg_keras.models.layout.known_layouts import KNOWN
+from ecg_keras.models.layout.lead_names import FoundName, Names
+from ecg_keras.models.layout.name_network import CLASSES
 from ecg_keras.models.layout.pulses import find_pulses
 from ecg_keras.models.layout.row_heights import RowHeights
 from ecg_keras.models.layout.separators import find_separators
@@ -438,6 +442,111 @@ def true_heights(layout, mv):
             RowHeights(seen, row.x_start_mm, row.x_end_mm, height, height)
         )
     return rows
+
+
+def names_of(layout, right_mm=4.0, below_mm=-8.0, likely=0.9):
+    """The names of a page's leads, all beside them in the same way."""
+    found = []
+    for row in layout.rows:
+        for segment in row.segments:
+            shares = np.zeros(len(CLASSES))
+            shares[0] = 1 - likely
+            shares[CLASSES.index(segment.lead.lstrip("-"))] = likely
+            x_mm = segment.x_start_mm + right_mm
+            found.append(
+                FoundName(x_mm, row.zero_y_mm + below_mm, tuple(shares))
+            )
+    return Names(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("3x4+3", (*ROWS_3X4, ("V1",), ("II",), ("V5",))),
+        ("6x2", tuple(zip(LEADS[:6], LEADS[6:], strict=True))),
+        ("6x1", tuple((lead,) for lead in LEADS[:6])),
+        ("4x3", tuple(tuple(LEADS[k::4]) for k in range(4))),
+    ],
+)
+def test_names_tell_leads_of_which_nothing_else_does(name, rows):
+    """Waves without any relation, as of a page that is read badly."""
+    layout = even_rows(rows)
+    rng = np.random.default_rng(3)
+    waves = np.cumsum(rng.normal(0, 0.02, (12, 5000)), axis=1)
+    heights = true_heights(layout, waves)
+    ends = 15.0, 265.0, False
+    found = find.candidates(heights, ends, names=names_of(layout))[0]
+    assert found.kind.name == name and found.rows == rows
+    assert (found.n_named, found.n_misnamed) == (sum(map(len, rows)), 0)
+    # Two prints of a strip's lead tell, too.
+    unnamed = find.candidates(heights, ends)[0]
+    assert (unnamed.rows == rows) is (name == "3x4+3")
+
+
+def test_names_of_other_leads_make_a_page_doubtful():
+    layout = even_rows(ROWS_3X4)
+    swapped = even_rows([(*row[:2], row[3], row[2]) for row in ROWS_3X4])
+    elsewhere = even_rows([row[::-1] for row in ROWS_3X4])
+    heights = true_heights(layout, signals_mv())
+    kinds = [kind for kind in KNOWN if kind.rows == ROWS_3X4]
+    for named, n_right, n_wrong in (
+        (layout, 12, 0),
+        (swapped, 6, 6),
+        (elsewhere, 0, 0),
+    ):
+        found = find.candidates(
+            heights, (15.0, 265.0, False), kinds, names=names_of(named)
+        )
+        assert (found[0].n_named, found[0].n_misnamed) == (n_right, n_wrong)
+        doubts = [
+            doubt for doubt in _doubts_of_layout(found) if "name" in doubt
+        ]
+        assert bool(doubts) is (named is not layout)
+
+
+@pytest.mark.parametrize("n_lost", [1, 2])
+def test_names_tell_of_rows_that_the_picture_does_not_show(n_lost):
+    whole = even_rows((*zip(LEADS[:6], LEADS[6:], strict=True), ("II",)))
+    layout = dataclasses.replace(whole, rows=whole.rows[n_lost:])
+    heights = true_heights(layout, signals_mv())
+    ends = 15.0, 265.0, False
+    found = find.candidates(heights, ends, names=names_of(layout))[0]
+    assert found.kind.name == "6x2+1"
+    assert [row[0] for row in found.rows] == [*LEADS[n_lost:6], "II"]
+    # A whole page is none that lost a row.
+    found = find.candidates(
+        true_heights(whole, signals_mv()), ends, names=names_of(whole)
+    )[0]
+    assert len(found.rows) == 7
+
+
+@pytest.mark.parametrize("lost_mm", [20.0, 80.0])
+def test_names_tell_where_columns_begin_that_are_cut_off(lost_mm):
+    """The picture begins in the first column, or in the second."""
+    layout = even_rows((*ROWS_3X4, ("II",)))
+    rows = [
+        dataclasses.replace(row, x_start_mm=15 + lost_mm)
+        for row in true_heights(layout, signals_mv())
+    ]
+    names = Names(
+        name for name in names_of(layout).found if name.x_mm > 15 + lost_mm
+    )
+    ends = TraceEnds(15 + lost_mm, 265.0, False, True)
+    found = find.candidates(rows, ends, names=names)[0]
+    assert found.kind.name == "3x4+1"
+    assert found.x_start_mm == pytest.approx(15, abs=0.5)
+    assert found.column_mm == pytest.approx(62.5)
+
+
+def test_names_tell_that_traces_begin_later_than_ink_does():
+    """Torn paper and pulses were taken for 20 mm of all rows."""
+    layout = even_rows(tuple(zip(LEADS[:6], LEADS[6:], strict=True)))
+    rows = true_heights(layout, signals_mv())
+    ends = TraceEnds(-5.0, 265.0, False)
+    found = find.candidates(rows, ends, names=names_of(layout))[0]
+    assert found.kind.name == "6x2"
+    assert found.x_start_mm == pytest.approx(15, abs=0.5)
+    assert found.column_mm == pytest.approx(125.0)
 
 
 def test_marks_tell_where_columns_of_a_cut_page_begin():

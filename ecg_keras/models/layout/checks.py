@@ -46,9 +46,14 @@ NEAR_MM = 0.75
 # several rows. It is looked for up to so far above and below all rows, mm. Of
 # the 25 real pages that are good none has any.
 STROKE_MM, THICK_MM, AROUND_MM, ABOVE_MM = 6.0, 0.5, (0.75, 1.0), 15.0
-MARK_MM = 1.5
+MARK_MM, HIGHEST_MARK_MM = 1.5, 15.0
 # Another kind of page that fits nearly as well.
 CLOSE_SCORE = 1.0
+# Names tell which leads a page shows where so many are right; of those beside
+# its leads this share may be others'.
+LEAST_NAMED, MISNAMED_SHARE = 2, 0.25
+# Of so many leads' names on a page half stand beside their leads at least.
+TELLING_NAMES = 6
 LIMB = "limb leads"
 USUAL_STRIPS = ("II", "V1", "V5", "III", "V6")
 # The gain that pulses tell and the one that is used.
@@ -133,7 +138,7 @@ def check(page, layout, readings, pulses, candidates=(), is_named=False):
         text = f"only {on_print:.0%} of the traces read lie on print"
         (faults if on_print < WRONG_ON_PRINT else doubts).append(text)
     told = [k for k in numbers if k.startswith(("limb", "prints"))]
-    if not told:
+    if not told and not _is_named(candidates):
         text = "nothing on the page tells which leads it shows"
         # Nothing says that this is an ECG, or where traces are is not sure.
         unknown = not (pulses or is_named) or on_print < DOUBTFUL_ON_PRINT
@@ -168,6 +173,11 @@ def _is_no_ecg(numbers):
     )
 
 
+def _is_named(candidates):
+    """Whether names tell which leads a page shows."""
+    return bool(candidates) and candidates[0].n_named >= LEAST_NAMED
+
+
 def _doubts_of_layout(candidates):
     """Reasons to doubt which kind of page it is."""
     if not candidates:
@@ -189,7 +199,20 @@ def _doubts_of_layout(candidates):
         )
     if best.strip_margin < CLOSE_SCORE:
         doubts.append("which leads the rhythm strips show is not sure")
-    rare = [lead for lead in best.strips if lead not in USUAL_STRIPS]
+    if best.n_misnamed > MISNAMED_SHARE * (best.n_named + best.n_misnamed):
+        doubts.append(
+            f"beside {best.n_misnamed} leads another one's name is printed"
+        )
+    elif TELLING_NAMES <= best.n_printed > 2 * best.n_named:
+        doubts.append(
+            f"names of {best.n_printed} leads are printed, {best.n_named} of "
+            "them beside their leads"
+        )
+    rare = [
+        lead
+        for lead in best.strips
+        if lead not in (*USUAL_STRIPS, *best.named_strips)
+    ]
     if rare:
         doubts.append(f"rhythm strips of {', '.join(rare)} are rare")
     return doubts
@@ -351,7 +374,8 @@ def _missed_strokes(page, layout, readings):
     x, width, height = stats[1:, [0, 2, 3]].T / PX_PER_MM
     middle = x + width / 2
     alike = np.abs(middle[:, None] - middle) < MARK_MM
-    is_stroke = (width >= THICK_MM) & (alike.sum(axis=1) == 1)
+    is_mark = (alike.sum(axis=1) > 1) & (height < HIGHEST_MARK_MM)
+    is_stroke = (width >= THICK_MM) & ~is_mark
     return height[is_stroke].tolist()
 
 

@@ -11,12 +11,21 @@ picture, PaperMap -> straightened page without its grid
 import dataclasses
 import functools
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 
 from ecg_keras.ecg.leads import LIMB_LEADS
 from ecg_keras.models.layout.beats import RowBeats, find_beats, same_seconds
+from ecg_keras.models.layout.columns import (
+    GAP_START_MM,
+    TraceEnds,
+    columns_to_try,
+    usual,
+)
 from ecg_keras.models.layout.known_layouts import ANY, KNOWN
+from ecg_keras.models.layout.lead_names import LEAST_TOLD as NAME_TELLS
+from ecg_keras.models.layout.lead_names import Names
 from ecg_keras.models.layout.relations import (
     AGREES_BELOW,
     AGREES_BELOW_IN_CABRERA,
@@ -34,42 +43,19 @@ LEAST_PIECE_MM = 10.0
 # this factor.
 MOST_OFF_MM = 2.0
 SURER = 1.03
-# Print goes so far beyond the middle of a line.
-LINE_MM = 0.25
 # Edges of columns are left out of comparisons, in mm.
 EDGE_MM = 1.5
-# Widths of columns that devices print, in mm; 62.5 is 2.5 s at 25 mm/s.
-USUAL_COLUMNS_MM = (62.5, 125.0, 50.0, 83.333, 250.0)
-USUAL_ROW_MM = 250.0
+# Rows of 5, 10 and 20 s at 25 mm/s, and how far off they may be.
+WHOLE_ROWS_MM, WHOLE_OFF = (125.0, 250.0, 500.0), 0.01
 # Four columns of 2.5 s at 25 mm/s: no maker prints 1.25 or 5 s so.
 TELLING_COLUMN_MM, TELLING_OFF_MM = 62.5, 2.0
 # Beats are seldom less or more apart: 37 strangers' pages have 0.38 to 1.06 s.
 LEAST_BEAT_S, MOST_BEAT_S, LEAST_BEATS_APART = 0.28, 1.5, 2
-# Traces that begin so near to the picture's edge begin there, mm.
-EDGE_OF_PICTURE_MM = 0.8
-# Traces begin so far after a pulse's falling edge at the most, mm.
-FOOT_MM = 7.5
-# And so far before it, where the edge is drawn over them, mm.
-PULSE_EDGE_MM = 1.0
-UNUSUAL_WIDTH = 1.0
-# For each mm that columns begin beside the traces' beginning: edges of columns
-# tell little of where they are.
-SHIFTED = 2.0
-# Marks between columns: three or more stand evenly, to so much, so near where
-# the traces' beginning says, with columns up to so much wider or narrower. Two
-# may stand anywhere: they are nearer, and differ less.
-MARK_NEAR_MM, MARKS_AGREE_MM, MOST_WIDER_MM = 8.0, 0.4, 2.0
-LEAST_MARKS, TWO_NEAR_MM, MARKS_DIFFER_MM = 2, 5.2, 1.5
-# Of more than so many, lines of a grid, some stand evenly by chance.
-MOST_MARKS = 8
 # Columns of 2.5 s that marks say to be wider or narrower by more are so because
 # the paper's mm are, or the paper did not run at its speed.
 MARKS_TELL_MM = 0.6
-# Gaps stand evenly to so much, and the first column begins so near to where the
-# traces do.
-GAPS_EVEN_MM, GAP_START_MM = 0.6, 2.0
-# What a mark or a gap tells for the columns that it stands between.
-MARKED = 0.5
+# Columns that end so far before or after the traces do count as if so far.
+LONGEST_COLUMN_MM, MOST_MISSING_MM = 62.5, 20.0
 # What is missing of columns where the picture ends with them, as a part of what
 # it is elsewhere.
 CUT_OFF = 0.2
@@ -81,6 +67,14 @@ AS_LONG_MM = 8.0
 SAME_SECONDS = 3.0
 # Limb leads of two columns, as evidence against the same seconds.
 LIMBS_TELL = 1.0
+# Kinds of pages of which names tell less than of another by so much are left
+# aside.
+NAMES_RULE_OUT = 4.0
+# Of so many rows a picture may not show any, where names tell so much more.
+MOST_LOST_ROWS, CUT_KIND = 3, 0.5
+# What a strip's name tells for its lead, where it is likelier than not; and
+# what tells against a strip without a name where most leads have theirs.
+NAMED_STRIP, UNNAMED_STRIP = 3.0, 1.0
 # A strip is so alike some lead by chance, in the units of evidence.
 BY_CHANCE = 0.8
 # A strip misread in places is not less like its lead than this.
@@ -113,6 +107,10 @@ class Candidate:
         is_simultaneous: whether strips tell that all columns show the same
             seconds.
         gap_mm: how long the gap is that ends each column.
+        n_named, n_misnamed: beside how many of its leads their names are
+            printed, and beside how many others' names are.
+        n_printed: how many leads' names are printed anywhere on the page.
+        named_strips: leads of strips whose names are printed beside them.
     """
 
     kind: object
@@ -128,6 +126,10 @@ class Candidate:
     is_marked: bool = False
     is_simultaneous: bool = False
     gap_mm: float = 0.0
+    n_named: int = 0
+    n_misnamed: int = 0
+    n_printed: int = 0
+    named_strips: tuple = ()
 
     @property
     def tells_speed(self):
@@ -156,46 +158,129 @@ class Candidate:
         )
 
 
-def candidates(rows, ends, kinds=KNOWN, separators=(), gaps=()):
+def candidates(rows, ends, kinds=KNOWN, separators=(), gaps=(), names=None):
     """All kinds of pages that rows may be, the likeliest first.
 
     Args:
         rows: list of `row_heights.RowHeights`.
-        ends: (x_start_mm, x_end_mm, is_cut) of the traces.
+        ends: `TraceEnds`.
         kinds: `KnownLayout`s to try.
         separators: x in mm of marks between columns.
         gaps: (start, end) x in mm of gaps between columns.
+        names: the `lead_names.Names` that the page prints.
 
     Returns:
         list of `Candidate`.
     """
     found = []
+    ends, names = TraceEnds(*ends), names or Names()
     compared = _Compared(rows)
     beats = RowBeats.of(rows, *ends[:2])
-    for kind in kinds:
-        for first in range(max(len(rows) - len(kind.rows) + 1, 0)):
-            left_out = [*rows[:first], *rows[first + len(kind.rows) :]]
-            best = max(
-                (
-                    _candidate(kind, first, compared, beats, columns, ends)
-                    for columns in _columns(kind, ends, separators, gaps)
-                ),
-                key=lambda candidate: candidate.score,
+    for kind, first, tried in _likely_by_names(
+        kinds, rows, ends, separators, gaps, names
+    ):
+        candidate = functools.partial(
+            _candidate, kind, first, compared, beats, ends
+        )
+        best, *own = max(
+            ((candidate(*own), *own) for own in tried),
+            key=lambda scored: scored[0].score,
+        )
+        # Below columns that show the same seconds a strip shows others.
+        if best.strips and kind.n_columns > 1:
+            again = candidate(*own, is_simultaneous=True)
+            best = max(best, again, key=lambda scored: scored.score)
+        left_out = [*rows[:first], *rows[first + len(kind.rows) :]]
+        n_long, n_other = _left_out(left_out, rows)
+        cost = ROW_LEFT_OUT * n_long + OTHER_LEFT_OUT * n_other
+        found.append(
+            dataclasses.replace(
+                best,
+                score=best.score - cost,
+                n_left_out=n_long,
+                n_printed=len(names.sure_leads),
             )
-            n_long, n_other = _left_out(left_out, rows)
-            cost = ROW_LEFT_OUT * n_long + OTHER_LEFT_OUT * n_other
-            found.append(
-                dataclasses.replace(
-                    best, score=best.score - cost, n_left_out=n_long
-                )
-            )
+        )
     return sorted(found, key=lambda candidate: -candidate.score)
+
+
+def _likely_by_names(kinds, rows, ends, separators, gaps, names):
+    """The kinds of pages that names do not rule out, and what these tell.
+
+    Also kinds whose first rows the picture does not show, where names tell much
+    more for them than for whole ones.
+
+    Returns:
+        list of (kind, first row, list of (`Columns`, `_Named`)).
+    """
+    whole = list(_with_names(kinds, rows, ends, separators, gaps, names))
+    most = max((own.told for own in whole), default=0.0)
+    cut = []
+    if names.sure_leads:
+        cut = [
+            own
+            for own in _with_names(
+                _without_first_rows(kinds), rows, ends, separators, gaps, names
+            )
+            if own.told > most + CUT_KIND
+        ]
+        most = max([most, *(own.told for own in cut)])
+    return [
+        (own.kind, own.first, own.tried)
+        for own in (*whole, *cut)
+        if own.told > most - NAMES_RULE_OUT
+    ]
+
+
+class _NamedKind(NamedTuple):
+    """A kind whose first row is one of the page's, and what names tell of it.
+
+    Attributes:
+        tried: list of (`Columns`, `_Named`).
+    """
+
+    kind: object
+    first: int
+    tried: list
+
+    @property
+    def told(self):
+        return max(named.told for _, named in self.tried)
+
+
+def _with_names(kinds, rows, ends, separators, gaps, names):
+    """Yields the `_NamedKind`s of some kinds of pages."""
+    for kind in kinds:
+        columns = columns_to_try(kind, ends, separators, gaps, names)
+        for first in range(max(len(rows) - len(kind.rows) + 1, 0)):
+            zero_y_mm = [
+                row.seen.zero_y_mm for row in rows[first:][: len(kind.rows)]
+            ]
+            # Names tell no mm of where columns are.
+            known = {}
+            tried = []
+            for own in columns:
+                place = round(own.x_start_mm / 3), round(own.column_mm)
+                if place not in known:
+                    known[place] = _Named.of(kind, zero_y_mm, own, names)
+                tried.append((own, known[place]))
+            yield _NamedKind(kind, first, tried)
+
+
+def _without_first_rows(kinds):
+    """Yields kinds of which the picture does not show the first rows."""
+    for kind in kinds:
+        n_rows = sum(row != (ANY,) for row in kind.rows)
+        for n_lost in range(1, min(n_rows - 1, MOST_LOST_ROWS + 1)):
+            yield dataclasses.replace(
+                kind, rows=kind.rows[n_lost:], prior=kind.prior - n_lost
+            )
 
 
 def _left_out(left_out, rows):
     """How many of some rows are as long as most, and how many are not."""
-    start = _usual([row.x_start_mm for row in rows])
-    end = _usual([row.x_end_mm for row in rows])
+    start = usual([row.x_start_mm for row in rows])
+    end = usual([row.x_end_mm for row in rows])
     as_long = [
         abs(row.x_start_mm - start) < AS_LONG_MM
         and abs(row.x_end_mm - end) < AS_LONG_MM
@@ -204,181 +289,107 @@ def _left_out(left_out, rows):
     return sum(as_long), len(left_out) - sum(as_long)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Columns:
-    """Where columns may begin, how wide they are, and what tells against it."""
-
-    x_start_mm: float
-    column_mm: float
-    cost: float = 0.0
-    is_marked: bool = False
-    gap_mm: float = 0.0
-
-
-def _columns(kind, ends, separators, gaps):
-    """`_Columns` to try."""
-    x_start, x_end, _ = ends
-    if kind.n_columns == 1:
-        return [_Columns(x_start, x_end - x_start)]
-    by_ends = (x_end - x_start) / kind.n_columns
-    widths = [by_ends]
-    widths += [
-        width
-        for width in USUAL_COLUMNS_MM
-        if x_start + (kind.n_columns - 0.75) * width < x_end
-    ]
-    tried = []
-    for width in widths:
-        cost = UNUSUAL_WIDTH * _unusual(width, kind.n_columns)
-        marked = _marked(kind.n_columns, x_start, width, cost, separators)
-        tried += marked or [
-            _Columns(x_start + shift, width, cost + SHIFTED * abs(shift))
-            for shift in (-3.0, -1.5, 0.0, 1.5, 3.0)
-        ]
-    by_gaps = _between_gaps(kind.n_columns, ends, gaps)
-    if by_gaps:
-        # Wider columns are no paper that ran fast.
-        tried = [dataclasses.replace(own, is_marked=False) for own in tried]
-    return tried + by_gaps
-
-
-def _between_gaps(n_columns, ends, gaps):
-    """`_Columns` that end with gaps which stand evenly; one may be missing.
-
-    A gap may take time, or none: columns or what they show are of usual width.
-    """
-    x_start, x_end, _ = ends
-    if len(gaps) > MOST_MARKS:
-        return []
-    boundaries = range(1, n_columns)
-    numbers = [boundaries]
-    if n_columns > 3:
-        numbers += itertools.combinations(boundaries, n_columns - 2)
-    found = []
-    for number in map(np.array, numbers):
-        for chosen in itertools.combinations(np.asarray(gaps), len(number)):
-            gap_start, start = np.array(chosen).T
-            gap = float(np.mean(start - gap_start))
-            first, width = x_start, float(start[0] - x_start)
-            if len(number) > 1:
-                width, first = map(float, np.polyfit(number, start, 1))
-            uneven = np.abs(first + width * number - start).max()
-            end = first + n_columns * width - gap
-            if (
-                uneven > GAPS_EVEN_MM
-                or abs(first - x_start) > GAP_START_MM
-                or abs(end - x_end) > width / 2
-            ):
-                continue
-            unusual = min(_unusual(w, n_columns) for w in (width, width - gap))
-            cost = UNUSUAL_WIDTH * unusual - MARKED * len(number)
-            found.append(_Columns(first, width, cost, gap_mm=gap))
-    return found
-
-
-def _marked(n_columns, x_start, width, cost, separators):
-    """`_Columns` by marks between them; [] where too few, or others, stand."""
-    if not len(separators):
-        return []
-    columns = np.arange(1, n_columns)
-    each = np.asarray(separators)[:, None] - x_start - width * columns
-    off = _even_marks(columns, each)
-    is_even = off is not None
-    if not is_even:
-        off = each[np.abs(each).argmin(axis=0), columns - 1]
-        columns = 1 + np.flatnonzero(np.abs(off) < TWO_NEAR_MM)
-        off = off[columns - 1]
-    if len(off) < min(n_columns - 1, LEAST_MARKS):
-        return []
-    cost -= MARKED * len(off)
-    # Marks are seen less sharply than ends of traces.
-    if np.abs(off).max() < MARKS_AGREE_MM:
-        return [_Columns(x_start, width, cost)]
-    found = []
-    is_alike = np.ptp(off) < MARKS_DIFFER_MM
-    if is_alike:
-        found.append(_Columns(x_start + off.mean(), width, cost))
-    if len(off) > 1 and (is_even or is_alike):
-        wider, later = np.polyfit(columns, off, 1)
-        found.append(
-            _Columns(x_start + later, width + wider, cost, is_marked=True)
-        )
-    return [
-        dataclasses.replace(
-            columns,
-            x_start_mm=columns.x_start_mm + shift,
-            cost=columns.cost + SHIFTED * abs(shift),
-        )
-        for columns in found
-        for shift in (0.0, -MARKS_AGREE_MM, MARKS_AGREE_MM)
-    ]
-
-
-def _even_marks(columns, off):
-    """Of three boundaries or more the marks that stand evenly.
-
-    Args:
-        columns: (n,) numbers of the columns that begin there.
-        off: (m, n) how far from each of them each mark is, mm.
-
-    Returns:
-        (n,) mm, or None.
-    """
-    if len(columns) < 3 or len(off) > MOST_MARKS:
-        return None
-    near = [each[np.abs(each) < MARK_NEAR_MM] for each in off.T]
-    off = np.stack(np.meshgrid(*near), -1).reshape(-1, len(columns))
-    if not len(off):
-        return None
-    from_middle = columns - columns.mean()
-    wider = off @ from_middle / (from_middle @ from_middle)
-    uneven = np.ptp(off - wider[:, None] * columns, axis=1)
-    uneven[np.abs(wider) > MOST_WIDER_MM] = np.inf
-    best = int(uneven.argmin())
-    return off[best] if uneven[best] < MARKS_AGREE_MM else None
-
-
-def _candidate(kind, first, compared, beats, columns, ends):
+def _candidate(
+    kind, first, compared, beats, ends, columns, named, is_simultaneous=False
+):
     """A kind with its columns at one place, scored."""
     x_start, width, x_end = columns.x_start_mm, columns.column_mm, ends[1]
+    shown_from = max(x_start, ends.x_start_mm - GAP_START_MM)
     agreement = 0.0
     below = AGREES_BELOW_IN_CABRERA if kind.cabrera else AGREES_BELOW
     strips = _strip_rows(kind, first)
-    # Below columns that show the same seconds a strip shows others.
-    ways = (False, True) if strips and kind.n_columns > 1 else (False,)
-    for_strips = {
-        same: [{lead: [] for lead in STRIP_LEADS} for _ in strips]
-        for same in ways
-    }
-    windows = list(_windows(kind, first, columns, x_end))
+    for_strips = [{lead: [] for lead in STRIP_LEADS} for _ in strips]
+    windows = list(_windows(kind, first, columns, x_end, shown_from))
     for left, right, full, leads in windows:
         agreement += compared.agreement(left, right, full, leads, below)
-        for same, of_each in for_strips.items():
-            strip_left = windows[0][0] if same else left
-            for told, index in zip(of_each, strips, strict=True):
-                own = compared.strip(
-                    left, right, strip_left, index, full, leads
-                )
-                for lead, more in own.items():
-                    told[lead].extend(more)
-    fits = {same: _strip_leads(told) for same, told in for_strips.items()}
-    # A strip fits all columns or, if they show the same seconds, a part.
-    same = len(fits) > 1 and fits[True][1] - SAME_SECONDS > fits[False][1]
-    chosen, told, margin = fits[same]
-    agreement += told - SAME_SECONDS * same
+        strip_left = windows[0][0] if is_simultaneous else left
+        for told, index in zip(for_strips, strips, strict=True):
+            own = compared.strip(left, right, strip_left, index, full, leads)
+            for lead, more in own.items():
+                told[lead].extend(more)
+    chosen, told, margin = _strip_leads(for_strips, named.of_strips)
+    agreement += told - SAME_SECONDS * is_simultaneous
+    agreement += sum(named.of_leads)
+    named_strips = tuple(
+        lead
+        for lead, name in zip(chosen, named.of_strips, strict=True)
+        if name.get(lead, 0.0) > NAME_TELLS
+    )
     # Where columns begin to a mm, edges of beats would decide.
-    agreement += beats.told(kind, first, ends[0], width, x_end)
-    score = kind.prior + agreement
+    first_mm = x_start if shown_from > x_start else ends.x_start_mm
+    agreement += beats.told(kind, first, first_mm, width, x_end)
+    score = kind.prior + agreement - UNNAMED_STRIP * named.n_unnamed_strips
     score += sum(STRIP_LEADS[lead] - STRIP_LEADS["II"] for lead in chosen)
     off = x_start + kind.n_columns * width - columns.gap_mm - x_end
-    if off > 0 and ends[2]:
+    if off > 0 and ends.is_cut:
         off *= CUT_OFF
-    score -= 0.1 * min(abs(off), 20.0) + columns.cost
+    # Another column may be missed; what lies beyond a page is none.
+    most_off = LONGEST_COLUMN_MM if off < 0 else MOST_MISSING_MM
+    score -= 0.1 * min(abs(off), most_off) + columns.cost
     return Candidate(
         kind, first, x_start, width, x_end, chosen, score, agreement, margin,
-        is_marked=columns.is_marked, is_simultaneous=same,
+        is_marked=columns.is_marked, is_simultaneous=is_simultaneous,
         gap_mm=columns.gap_mm,
+        n_named=named.n_right + len(named_strips), n_misnamed=named.n_wrong,
+        named_strips=named_strips,
     )  # fmt: skip
+
+
+class _Named(NamedTuple):
+    """What names tell for or against a kind with its columns at one place.
+
+    Attributes:
+        of_leads: what each name tells that stands beside a lead, strips left
+            out.
+        of_strips: for each strip {lead: what tells for it}.
+        n_leads: how many leads there are, strips left out.
+    """
+
+    of_leads: tuple
+    of_strips: tuple
+    n_leads: int
+
+    @property
+    def told(self):
+        return sum(self.of_leads) + sum(
+            max(told.values(), default=0.0) for told in self.of_strips
+        )
+
+    @property
+    def n_right(self):
+        return sum(told > NAME_TELLS for told in self.of_leads)
+
+    @property
+    def n_unnamed_strips(self):
+        """How many strips have no name where half of the leads have theirs."""
+        if 2 * self.n_right < self.n_leads:
+            return 0
+        return sum(
+            max(told.values(), default=0.0) < NAME_TELLS
+            for told in self.of_strips
+        )
+
+    @property
+    def n_wrong(self):
+        return sum(told < -NAME_TELLS for told in self.of_leads)
+
+    @classmethod
+    def of(cls, kind, zero_y_mm, columns, names):
+        """What `Names` tell of a kind whose rows are at some y."""
+        leads, at_mm = [], []
+        for row, y_mm in zip(kind.rows, zero_y_mm, strict=True):
+            for column, lead in enumerate(row):
+                x_mm = columns.x_start_mm + column * columns.column_mm
+                leads.append(lead)
+                at_mm.append((x_mm, y_mm))
+        of_leads, of_strips = [], []
+        for lead, name in zip(leads, names.beside(leads, at_mm), strict=True):
+            if lead == ANY:
+                of_strips.append(name.of_leads if name else {})
+            elif name:
+                of_leads.append(name.told(lead))
+        n_leads = len(leads) - len(of_strips)
+        return cls(tuple(of_leads), tuple(of_strips), n_leads)
 
 
 def _strip_rows(kind, first):
@@ -388,14 +399,14 @@ def _strip_rows(kind, first):
     ]
 
 
-def _windows(kind, first, columns, x_end_mm):
+def _windows(kind, first, columns, x_end_mm, x_start_mm=-np.inf):
     """What is compared of each column, without its edges.
 
     Args:
         kind: a `KnownLayout`.
         first: of the page's rows the one that is its first.
         columns: where they are: has `x_start_mm` and `column_mm`.
-        x_end_mm: where rows end.
+        x_end_mm, x_start_mm: where rows end, and where the picture begins.
 
     Yields:
         (left_mm, right_mm, which rows, their leads): not those of strips.
@@ -403,7 +414,7 @@ def _windows(kind, first, columns, x_end_mm):
     for column in range(kind.n_columns):
         left = columns.x_start_mm + column * columns.column_mm
         right = min(left + columns.column_mm - columns.gap_mm, x_end_mm)
-        left, right = left + EDGE_MM, right - EDGE_MM
+        left, right = max(left, x_start_mm) + EDGE_MM, right - EDGE_MM
         if right - left < LEAST_PIECE_MM:
             continue
         taken = [
@@ -516,15 +527,6 @@ def aligned(heights):
     return moved
 
 
-def _unusual(width, n_columns):
-    """0 for widths that devices print to 1 for others."""
-    if n_columns == 1:
-        return 0.0
-    off = min(abs(width - usual) for usual in USUAL_COLUMNS_MM)
-    off = min(off, abs(width * n_columns - USUAL_ROW_MM) / n_columns)
-    return min(off / 2.0, 1.0)
-
-
 def _strip_evidence(height, leads, heights):
     """For or against a strip being each lead, beside a column's leads.
 
@@ -571,22 +573,25 @@ def _strip_evidence(height, leads, heights):
     }
 
 
-def _strip_leads(for_strips):
+def _strip_leads(for_strips, names):
     """The leads that strips most likely show, each another one.
 
     Args:
         for_strips: for each strip {lead: [(evidence, weight)]}.
+        names: for each strip {lead: what its name tells}.
 
     Returns:
         (leads, score, margin): how well they fit, and by how much better than
         with the next lead in the strip that is least sure.
     """
     scores = []
-    for told in for_strips:
+    for told, named in zip(for_strips, names, strict=True):
         # A lead that is like another fits in some columns, not in all.
         scores.append(
             {
-                lead: prior + 2 * (_weighted_mean(told[lead]) - BY_CHANCE)
+                lead: prior
+                + 2 * (_weighted_mean(told[lead]) - BY_CHANCE)
+                + NAMED_STRIP * max(2 * named.get(lead, 0.0) - 1, 0.0)
                 for lead, prior in STRIP_LEADS.items()
             }
         )
@@ -662,51 +667,6 @@ def _simultaneous(candidate, rows):
     return told
 
 
-def trace_ends(rows, pulses, page):
-    """Where traces begin and end, without their pulses.
-
-    Args:
-        rows: list of `trace_rows.TraceRow`.
-        pulses: list of `pulses.FoundPulse`.
-        page: `straight_page.StraightPage`.
-
-    Returns:
-        (x_start_mm, x_end_mm, is_cut): is_cut where the picture ends with the
-        traces.
-    """
-    start = _usual([row.x_start_mm for row in rows]) + LINE_MM
-    end = _usual([row.x_end_mm for row in rows]) - LINE_MM
-    first, last = page.edges_mm
-    start = first if start - first < EDGE_OF_PICTURE_MM else start
-    end = last if last - end < EDGE_OF_PICTURE_MM else end
-    left = [pulse for pulse in pulses if pulse.side == "left"]
-    right = [pulse for pulse in pulses if pulse.side == "right"]
-    if right:
-        end = min(end, float(np.median([p.x_start_mm for p in right])))
-    if left:
-        start = float(np.median([p.x_end_mm for p in left]))
-    # Devices print 250 mm: what there is more is the pulse's foot, or a pulse
-    # too faint to be found; less, and a pulse's edge covers where they begin.
-    over = end - start - USUAL_ROW_MM
-    is_cut = bool(last - end < 4.0)
-    covered = bool(left) and not right and not is_cut
-    if 0 < over < FOOT_MM or covered and -PULSE_EDGE_MM < over < 0:
-        if right:
-            end -= over
-        else:
-            start += over
-    return start, end, is_cut
-
-
-def _usual(values):
-    """The middle of the densest half."""
-    values = np.sort(np.asarray(values, float))
-    half = (len(values) + 1) // 2
-    widths = values[half - 1 :] - values[: len(values) - half + 1]
-    first = int(widths.argmin())
-    return float(np.median(values[first : first + half]))
-
-
 def gain_and_speed(pulses):
     """(mm a mV, mm a s) as pulses tell them; None each where they do not."""
     whole = [pulse for pulse in pulses if not pulse.is_half]
@@ -747,6 +707,22 @@ def unlikely_beats(rows, x_start_mm, x_end_mm, speed_mm_per_s):
     )
 
 
+def lost_beginning(candidate, ends):
+    """Whether nothing tells what is lost of traces that the picture cuts off.
+
+    Where there are columns, these tell.
+
+    Args:
+        candidate: the `Candidate` that is read.
+        ends: `TraceEnds` of the page.
+    """
+    length_mm = candidate.x_end_mm - candidate.x_start_mm
+    is_whole = any(
+        abs(length_mm / whole - 1) < WHOLE_OFF for whole in WHOLE_ROWS_MM
+    )
+    return ends.is_cut_left and candidate.kind.n_columns == 1 and not is_whole
+
+
 def printed_layout(candidate, rows, pulses, speed_mm_per_s, gain_mm_per_mv):
     """The `PrintedLayout` of a candidate.
 
@@ -764,7 +740,7 @@ def printed_layout(candidate, rows, pulses, speed_mm_per_s, gain_mm_per_mv):
     if kind.n_columns == 1:
         width = end - candidate.x_start_mm
     layout = evenly_printed(
-        _named(candidate),
+        _full_name(candidate),
         candidate.rows,
         [rows[k].seen.zero_y_mm for k in taken],
         candidate.x_start_mm,
@@ -794,7 +770,7 @@ def _cut(row, end_mm):
     return dataclasses.replace(row, segments=segments)
 
 
-def _named(candidate):
+def _full_name(candidate):
     """The kind's name; strips other than one of lead II are said."""
     strips = candidate.strips
     if not strips or strips == ("II",):

@@ -14,7 +14,7 @@ import dataclasses
 import cv2
 import numpy as np
 
-from ecg_keras.models.layout.find import USUAL_COLUMNS_MM, USUAL_ROW_MM
+from ecg_keras.models.layout.columns import USUAL_COLUMNS_MM, USUAL_ROW_MM
 from ecg_keras.page.images import darkest_channel
 
 # How far from what devices print a row still is such a row, mm.
@@ -36,6 +36,10 @@ WIDTH_FROM_MM, WIDTH_TO_MM = 0.5, 6.0
 # what a gap looks like; its darker ones are the trace.
 GAP_REACH_MM, LEAST_GAP_MM, MOST_GAP_MM, GAP_PERCENT = 3.0, 0.3, 2.5, 3
 TRACE_PERCENT = 70
+# Gaps are on top of what columns show where that is a usual width to so much.
+SHOWN_OFF_MM = 0.4
+# Of a line's width, as it is measured, so much covers the ends of a gap.
+LINE_SHARE = 0.6
 # What is beyond an end has to be brighter by this share of the trace.
 LEAST_BRIGHTER = 0.4
 
@@ -108,7 +112,9 @@ def with_gaps(image, paper_map, layout, rows, gap_mm=0.0):
         if gap is not None:
             wider = (np.mean(gap) - about_mm) / k
         gaps.append(gap)
-    shown_mm = _shown_mm(first.segments, gaps)
+    start_mm = first.segments[0].x_start_mm
+    line_mm = min(page.line_width(row, start_mm) for row in seen)
+    shown_mm = _shown_mm(first.segments, gaps, line_mm)
     return dataclasses.replace(
         layout,
         rows=tuple(
@@ -118,21 +124,33 @@ def with_gaps(image, paper_map, layout, rows, gap_mm=0.0):
     )
 
 
-def _shown_mm(segments, gaps):
+def _shown_mm(segments, gaps, line_mm):
     """What each column shows, mm, where that is a usual width and the gaps are
-    on top of it; None where columns are of usual width with their gaps, which
-    then hide what was recorded meanwhile.
+    on top of it; None where columns are of usual width with their gaps, or of
+    none: gaps then hide what was recorded meanwhile.
+
+    No ink is where a gap is, less a line's width, about `line_mm`.
     """
-    ends = [gap for gap in gaps if gap is not None]
-    if not ends:
+    seen = [k for k, gap in enumerate(gaps) if gap is not None]
+    if not seen:
         return None
-    width_mm = segments[1].x_start_mm - segments[0].x_start_mm
-    shown_mm = width_mm - float(np.mean(np.ptp(ends, axis=1)))
+    ends = np.array([gaps[k] for k in seen])
+    # Between two gaps a width is measured better than from where traces begin.
+    width_mm, most_off_mm = (
+        segments[1].x_start_mm - segments[0].x_start_mm,
+        np.inf,
+    )
+    if len(seen) > 1:
+        width_mm = float(np.polyfit(seen, ends.mean(axis=1), 1)[0])
+        most_off_mm = SHOWN_OFF_MM
+    shown_mm = (
+        width_mm - float(np.mean(np.ptp(ends, axis=1))) - LINE_SHARE * line_mm
+    )
     off_mm, shown_off_mm = (
         np.abs(np.subtract(USUAL_COLUMNS_MM, width))
         for width in (width_mm, shown_mm)
     )
-    if off_mm.min() <= shown_off_mm.min():
+    if shown_off_mm.min() > min(off_mm.min(), most_off_mm):
         return None
     return USUAL_COLUMNS_MM[int(shown_off_mm.argmin())]
 
