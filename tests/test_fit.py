@@ -15,7 +15,7 @@ from ecg_keras.training.callbacks import (
 )
 from ecg_keras.training.config import TrainConfig
 from ecg_keras.training.run_folder import best_epoch, read_history
-from ecg_keras.training.tracer_tasks import _NetworkTask
+from ecg_keras.training.tracer_tasks import NetworkTask
 
 NAN = float("nan")
 
@@ -32,7 +32,7 @@ class Scores(keras.callbacks.Callback):
         logs["val_score"] = self.scores[epoch]
 
 
-class TinyTask(_NetworkTask):
+class TinyTask(NetworkTask):
     """A network of one weight, that says how often it was compiled."""
 
     monitor = "val_score"

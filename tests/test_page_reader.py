@@ -692,6 +692,21 @@ def test_a_page_without_the_rows_of_a_given_layout_is_refused():
 
 @pytest.mark.slow
 @pytest.mark.floor
+def test_names_alone_tell_chest_leads(monkeypatch):
+    layout = even_rows(tuple((lead,) for lead in LEADS[6:]))
+    image, paper_map = drawn(layout, signals_mv())
+    for names, quality in (((), "doubtful"), (names_of(layout).found, "good")):
+        monkeypatch.setattr(
+            page_reader, "find_names", lambda *_, names=names: names
+        )
+        reader = PageReader(Darkness(), None, name_network="names")
+        digitized = reader.read_mapped(image, paper_map).digitized
+        assert digitized.rows == tuple((lead,) for lead in LEADS[6:])
+        assert digitized.quality == quality, digitized.reasons
+
+
+@pytest.mark.slow
+@pytest.mark.floor
 def test_a_picture_upside_down_is_registered_and_read_by_the_packaged_reader():
     mv = signals_mv(2.0)
     layout = even_rows((*ROWS_3X4, ("II",)))

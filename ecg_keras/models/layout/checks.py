@@ -51,7 +51,7 @@ MARK_MM, HIGHEST_MARK_MM = 1.5, 15.0
 CLOSE_SCORE = 1.0
 # Names tell which leads a page shows where so many are right; of those beside
 # its leads this share may be others'.
-LEAST_NAMED, MISNAMED_SHARE = 2, 0.25
+LEAST_NAMED, MISNAMED_SHARE = 4, 0.25
 # Of so many leads' names on a page half stand beside their leads at least.
 TELLING_NAMES = 6
 LIMB = "limb leads"
