@@ -101,7 +101,7 @@ def columns_to_try(kind, ends, separators, gaps, names):
     tried = []
     for width in widths:
         cost = UNUSUAL_WIDTH * _unusual(width, kind.n_columns)
-        marked = _marked(kind.n_columns, x_start, width, cost, separators)
+        marked = _marked(kind.n_columns, ends, width, cost, separators)
         tried += marked or [
             Columns(x_start + shift, width, cost + SHIFTED * abs(shift))
             for shift in (-3.0, -1.5, 0.0, 1.5, 3.0)
@@ -193,10 +193,11 @@ def _between_gaps(n_columns, ends, gaps, pitch_mm):
     return found
 
 
-def _marked(n_columns, x_start, width, cost, separators):
+def _marked(n_columns, ends, width, cost, separators):
     """`Columns` by marks between them; [] where too few, or others, stand."""
     if not len(separators):
         return []
+    x_start = ends.x_start_mm
     columns = np.arange(1, n_columns)
     each = np.asarray(separators)[:, None] - x_start - width * columns
     off = _even_marks(columns, each)
@@ -216,7 +217,9 @@ def _marked(n_columns, x_start, width, cost, separators):
     # Beats that stand above each other may be one mark, not several.
     if len(off) == 1:
         found.append(Columns(x_start, width, cost + MARKED))
-        cost += SHIFTED * abs(float(off[0]))
+        # After a pulse traces begin a little later; rows of 250 mm tell where.
+        is_later = off[0] > 0 and ends.is_cut and not ends.is_cut_left
+        cost += 0.0 if is_later else SHIFTED * abs(float(off[0]))
     if is_alike and not (len(off) > 2 and np.ptp(off) > MARKS_AGREE_MM):
         found.append(Columns(x_start + off.mean(), width, cost))
     if len(off) > 1 and (is_even or is_alike):
