@@ -549,6 +549,22 @@ def test_names_tell_that_traces_begin_later_than_ink_does():
     assert found.column_mm == pytest.approx(125.0)
 
 
+def test_a_lone_mark_moves_columns_only_where_nothing_else_tells():
+    """Beats above each other are such a mark; a page's end tells where its
+    rows begin, and if it is cut off a pulse alone does, a little too early.
+    """
+    layout = even_rows(tuple(zip(LEADS[:6], LEADS[6:], strict=True)))
+    rows = true_heights(layout, signals_mv())
+    whole, cut = find.candidates(
+        rows, TraceEnds(15.0, 265.0, False), separators=(142.0,)
+    ), find.candidates(
+        rows, TraceEnds(13.0, 250.0, True), separators=(140.0,)
+    )  # fmt: skip
+    assert whole[0].kind.name == cut[0].kind.name == "6x2"
+    assert whole[0].x_start_mm == pytest.approx(15.0, abs=0.1)
+    assert cut[0].x_start_mm == pytest.approx(15.0, abs=0.5)
+
+
 def test_marks_tell_where_columns_of_a_cut_page_begin():
     """The first 5 mm of all rows are lost."""
     layout = even_rows((*ROWS_3X4, ("II",)))
@@ -909,7 +925,12 @@ def test_a_wave_that_no_trace_follows_is_missed():
         np.array([(0, 0), (0.5, 9)]) + (x + 20, row.zero_y_mm - 26)
         for row in layout.rows
     ]
-    for lines, is_missed in (([wave], True), (marks, False)):
+    # No mark is so high: a pacemaker, or leads that were switched.
+    spikes = [
+        np.array([(0, 0), (0.5, 18)]) + (x + 20, row.zero_y_mm - 32)
+        for row in layout.rows[1:]
+    ]
+    for lines, is_missed in (([wave], True), (spikes, True), (marks, False)):
         print_too = image.copy()
         for line in lines:
             points = np.round(PX * line).astype(np.int32)
