@@ -143,10 +143,11 @@ def target_of(ink, names):
     """The classes of a part's cells, see the module."""
     target = np.zeros((N_CELLS, N_CELLS), np.float32)
     centres = (np.arange(N_CELLS) + 0.5) * CELL_PX
-    for x, y, number in names:
-        away = np.maximum(
-            np.abs(centres[:, None] - y), np.abs(centres[None] - x)
-        )
+    aways = [
+        np.maximum(np.abs(centres[:, None] - y), np.abs(centres[None] - x))
+        for x, y, _ in names
+    ]
+    for (x, y, number), away in zip(names, aways, strict=True):
         low = np.maximum(np.array([y, x]) - NEAR_PX, 0).astype(int)
         high = np.maximum(np.array([y, x]) + NEAR_PX, 0).astype(int)
         shown = ink[low[0] : high[0], low[1] : high[1]]
@@ -156,11 +157,8 @@ def target_of(ink, names):
         else:
             target[away < NEAR_PX] = np.nan
     # What is cut off need not be read.
-    for x, y, _ in names:
+    for (x, y, _), away in zip(names, aways, strict=True):
         if min(x, y, PART_PX - x, PART_PX - y) < NEAR_PX:
-            away = np.maximum(
-                np.abs(centres[:, None] - y), np.abs(centres[None] - x)
-            )
             target[away < 2 * NEAR_PX] = np.nan
     return target
 

@@ -34,8 +34,8 @@ from ecg_keras.settings import (
 
 KAGGLE_OUTPUT_DIR = "/kaggle/working"
 REGRESSOR, ROWS = "regressor", "tracer"
-# The tracers' networks, each trained on its own.
 NAMES = "names"
+# The readers' networks, each trained on its own.
 NETWORKS = (ROWS, "frame", "photo_frame", "pose", NAMES)
 MODELS = (REGRESSOR, *NETWORKS)
 # Those whose answers are signals.

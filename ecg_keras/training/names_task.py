@@ -5,7 +5,6 @@ import keras
 from ecg_keras.data.name_batches import load_ink_pages, name_batches
 from ecg_keras.models.layout.name_network import build_name_network
 from ecg_keras.training.losses import NameLoss
-from ecg_keras.training.optimizers import new_optimizer, warm_cosine
 from ecg_keras.training.tracer_tasks import NetworkTask
 from ecg_keras.training.validation import NameValidation
 
@@ -40,12 +39,8 @@ class NamesTask(NetworkTask):
             first_epoch,
         )
 
-    def compile(self, model, frozen):
-        model.compile(
-            optimizer=new_optimizer(self.config, warm_cosine(self.config)),
-            loss=NameLoss(),
-            steps_per_execution=self.config.steps_per_execution,
-        )
-
     def validation(self):
-        return NameValidation(self.validated, NameLoss(), self.config.seed)
+        return NameValidation(self.validated, self._loss(), self.config.seed)
+
+    def _loss(self):
+        return NameLoss()

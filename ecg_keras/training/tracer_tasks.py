@@ -54,6 +54,13 @@ class NetworkTask:
     def schedules(self):
         return []
 
+    def compile(self, model, frozen):
+        model.compile(
+            optimizer=new_optimizer(self.config, warm_cosine(self.config)),
+            loss=self._loss(),
+            steps_per_execution=self.config.steps_per_execution,
+        )
+
 
 class TracerTask(NetworkTask):
     """The tracer's row network, on parts of row images of known pages."""
@@ -140,17 +147,13 @@ class FrameTask(NetworkTask):
             self.pose,
         )
 
-    def compile(self, model, frozen):
-        model.compile(
-            optimizer=new_optimizer(self.config, warm_cosine(self.config)),
-            loss=FrameLoss(),
-            steps_per_execution=self.config.steps_per_execution,
-        )
-
     def validation(self):
         return FrameValidation(
-            self.validated, FrameLoss(), self.config.seed, self.pose
+            self.validated, self._loss(), self.config.seed, self.pose
         )
+
+    def _loss(self):
+        return FrameLoss()
 
 
 class PhotoFrameTask(FrameTask):

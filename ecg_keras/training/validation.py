@@ -178,7 +178,6 @@ class FrameValidation(keras.callbacks.Callback):
     """
 
     N_PICTURES = 128
-    _BATCH = 16
 
     def __init__(self, pictures, loss, seed, pose):
         super().__init__()
@@ -191,10 +190,7 @@ class FrameValidation(keras.callbacks.Callback):
         self.images, self.targets = map(np.stack, zip(*pairs, strict=True))
 
     def on_epoch_end(self, epoch, logs=None):
-        cells = np.concatenate([
-            self.model.predict_on_batch(self.images[i : i + self._BATCH])
-            for i in range(0, self.N_PICTURES, self._BATCH)
-        ])  # fmt: skip
+        cells = _predicted(self.model, self.images)
         errors_px = map_errors_px(self.targets, cells, self.pose)
         readable = layout_label(self.targets) > 0
         judged = layout_logit(cells) > 0
@@ -222,7 +218,6 @@ class NameValidation(keras.callbacks.Callback):
 
     N_PARTS = 256
     NEAR_CELLS = 2.5
-    _BATCH = 16
 
     def __init__(self, pages, loss, seed):
         super().__init__()
@@ -232,12 +227,7 @@ class NameValidation(keras.callbacks.Callback):
         self.inks, self.targets = map(np.stack, zip(*pairs, strict=True))
 
     def on_epoch_end(self, epoch, logs=None):
-        logits = np.concatenate([
-            np.asarray(ops.convert_to_numpy(self.model.predict_on_batch(
-                self.inks[i : i + self._BATCH]
-            )))
-            for i in range(0, self.N_PARTS, self._BATCH)
-        ])  # fmt: skip
+        logits = _predicted(self.model, self.inks)
         counts = [
             self._counts(target, names_in(own))
             for target, own in zip(self.targets, logits, strict=True)
@@ -265,6 +255,14 @@ class NameValidation(keras.callbacks.Callback):
             if np.isfinite(target[int(name[1]), int(name[0])])
         ]  # fmt: skip
         return right, len(there), max(len(counted), right)
+
+
+def _predicted(model, inputs, batch=16):
+    """A model's answers to (n, ...) inputs, some at a time."""
+    return np.concatenate([
+        model.predict_on_batch(inputs[i : i + batch])
+        for i in range(0, len(inputs), batch)
+    ])  # fmt: skip
 
 
 def _middles(target):

@@ -44,7 +44,7 @@ NEAR_MM = 0.75
 # Print as high as a wave's edge, mm, that is further than this from all traces
 # along and across them, and no mark: marks are thinner, or stand at one x in
 # several rows. It is looked for up to so far above and below all rows, mm. Of
-# the 25 real pages that are good none has any.
+# the 24 real pages that are good none has any.
 STROKE_MM, THICK_MM, AROUND_MM, ABOVE_MM = 6.0, 0.5, (0.75, 1.0), 15.0
 MARK_MM, HIGHEST_MARK_MM = 1.5, 15.0
 # Another kind of page that fits nearly as well.

@@ -88,9 +88,9 @@ def columns_to_try(kind, ends, separators, gaps, names):
         list of `Columns`.
     """
     x_start, x_end = ends[:2]
-    pitch_mm = _named_pitch_mm(kind, names)
     if kind.n_columns == 1:
         return [Columns(x_start, x_end - x_start)]
+    pitch_mm = _named_pitch_mm(kind, names)
     by_ends = (x_end - x_start) / kind.n_columns
     widths = [by_ends]
     widths += [

@@ -70,7 +70,7 @@ LIMBS_TELL = 1.0
 # Kinds of pages of which names tell less than of another by so much are left
 # aside.
 NAMES_RULE_OUT = 4.0
-# Of so many rows a picture may not show any, where names tell so much more.
+# Of so many rows a picture may not show any, where names tell more by this.
 MOST_LOST_ROWS, CUT_KIND = 3, 0.5
 # What a strip's name tells for its lead, where it is likelier than not; and
 # what tells against a strip without a name where most leads have theirs.
@@ -176,6 +176,7 @@ def candidates(rows, ends, kinds=KNOWN, separators=(), gaps=(), names=None):
     ends, names = TraceEnds(*ends), names or Names()
     compared = _Compared(rows)
     beats = RowBeats.of(rows, *ends[:2])
+    n_printed = len(names.sure_leads)
     for kind, first, tried in _likely_by_names(
         kinds, rows, ends, separators, gaps, names
     ):
@@ -198,7 +199,7 @@ def candidates(rows, ends, kinds=KNOWN, separators=(), gaps=(), names=None):
                 best,
                 score=best.score - cost,
                 n_left_out=n_long,
-                n_printed=len(names.sure_leads),
+                n_printed=n_printed,
             )
         )
     return sorted(found, key=lambda candidate: -candidate.score)
@@ -207,8 +208,8 @@ def candidates(rows, ends, kinds=KNOWN, separators=(), gaps=(), names=None):
 def _likely_by_names(kinds, rows, ends, separators, gaps, names):
     """The kinds of pages that names do not rule out, and what these tell.
 
-    Also kinds whose first rows the picture does not show, where names tell much
-    more for them than for whole ones.
+    Also kinds whose first rows the picture does not show, where names tell more
+    for them than for whole ones.
 
     Returns:
         list of (kind, first row, list of (`Columns`, `_Named`)).

@@ -136,16 +136,13 @@ def _shown_mm(segments, gaps, line_mm):
         return None
     ends = np.array([gaps[k] for k in seen])
     # Between two gaps a width is measured better than from where traces begin.
-    width_mm, most_off_mm = (
-        segments[1].x_start_mm - segments[0].x_start_mm,
-        np.inf,
-    )
+    width_mm = segments[1].x_start_mm - segments[0].x_start_mm
+    most_off_mm = np.inf
     if len(seen) > 1:
         width_mm = float(np.polyfit(seen, ends.mean(axis=1), 1)[0])
         most_off_mm = SHOWN_OFF_MM
-    shown_mm = (
-        width_mm - float(np.mean(np.ptp(ends, axis=1))) - LINE_SHARE * line_mm
-    )
+    gap_mm = float(np.mean(np.ptp(ends, axis=1))) + LINE_SHARE * line_mm
+    shown_mm = width_mm - gap_mm
     off_mm, shown_off_mm = (
         np.abs(np.subtract(USUAL_COLUMNS_MM, width))
         for width in (width_mm, shown_mm)
