@@ -64,6 +64,11 @@ def page_with(zero_y_mm, gain=10.0, pulse_mm=5.0, grid="lines", n_right=0):
                 np.repeat(edges, 2)[1:-1],
                 np.array([y, y, y - gain, y - gain, y, y]),
             )
+    return mapped(image)
+
+
+def mapped(image):
+    """The `StraightPage` of a picture."""
     paper_map = PaperMap.from_homography(
         np.diag([PX, PX, 1.0]), (0, 0, WIDTH_MM, HEIGHT_MM), 5
     )
@@ -99,11 +104,37 @@ def test_a_frame_and_letters_are_no_rows():
         )  # fmt: skip
     x = np.arange(0, 250, 0.1)
     line(image, X0_MM + x, 50 - beats_mm(x))
-    paper_map = PaperMap.from_homography(
-        np.diag([PX, PX, 1.0]), (0, 0, WIDTH_MM, HEIGHT_MM), 5
-    )
-    rows = find_rows(straighten(image, paper_map))
+    rows = find_rows(mapped(image))
     assert [row.zero_y_mm for row in rows] == pytest.approx([50], abs=0.6)
+
+
+@pytest.mark.parametrize("frame", [False, True])
+def test_edges_of_paper_and_frames_are_no_rows(frame):
+    """Paper ends unevenly on a desk; the picture has a black frame."""
+    image = paper("lines")
+    x = np.arange(0, 250, 0.1)
+    for y in (35, 65):
+        line(image, X0_MM + x, y - beats_mm(x))
+    if frame:
+        image[: PX // 2] = image[-PX // 2 :] = 30
+        image[:, : PX // 2] = image[:, -PX // 2 :] = 30
+    else:
+        x = np.arange(0, WIDTH_MM, 0.1)
+        edge = 98 + 1.2 * np.sin(x / 9) + 0.8 * np.sin(x / 3)
+        for column, y in zip((x * PX).astype(int), edge, strict=True):
+            image[round(y * PX) :, column] = 150
+        line(image, x, edge)
+    rows = find_rows(mapped(image))
+    assert [row.zero_y_mm for row in rows] == pytest.approx([35, 65], abs=0.6)
+
+
+def test_a_row_at_the_edge_of_the_picture_is_one():
+    image = paper("lines")
+    x = np.arange(0, 250, 0.1)
+    for y in (HEIGHT_MM - 2, 60):
+        line(image, X0_MM + x, y - beats_mm(x))
+    rows = find_rows(mapped(image))
+    assert [row.zero_y_mm for row in rows] == pytest.approx([60, 118], abs=0.6)
 
 
 def test_an_empty_grid_has_no_rows():
@@ -114,10 +145,7 @@ def test_high_bars_alone_are_no_rows():
     image = paper("lines")
     for x_mm in range(20, 240, 30):
         line(image, np.full(2, x_mm), np.array([30, 45]))
-    paper_map = PaperMap.from_homography(
-        np.diag([PX, PX, 1.0]), (0, 0, WIDTH_MM, HEIGHT_MM), 5
-    )
-    page = straighten(image, paper_map)
+    page = mapped(image)
     assert page.is_print.any()
     assert find_rows(page) == []
 

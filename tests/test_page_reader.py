@@ -483,6 +483,24 @@ def test_names_tell_leads_of_which_nothing_else_does(name, rows):
     assert (unnamed.rows == rows) is (name == "3x4+3")
 
 
+@pytest.mark.parametrize("likely", [0.65, 0.0])
+def test_a_row_with_a_name_beside_it_is_part_of_the_page(likely):
+    """A strip that ends before the columns do, and an unnamed line."""
+    rows = (*ROWS_3X4, ("V1",), ("II",), ("V5",))
+    layout = even_rows(rows)
+    heights = true_heights(layout, signals_mv())
+    noise = np.cumsum(np.random.default_rng(5).normal(0, 0.3, 5000))
+    heights[-1] = dataclasses.replace(
+        heights[-1], x_end_mm=245.0, height_mm=noise
+    )
+    others = names_of(dataclasses.replace(layout, rows=layout.rows[:-1]))
+    last = dataclasses.replace(layout, rows=layout.rows[-1:])
+    own = names_of(last, likely=likely).found if likely else ()
+    names = Names((*others.found, *own))
+    found = find.candidates(heights, (15.0, 265.0, False), names=names)[0]
+    assert found.kind.name == ("3x4+3" if likely else "3x4+2")
+
+
 def test_names_of_other_leads_make_a_page_doubtful():
     layout = even_rows(ROWS_3X4)
     swapped = even_rows([(*row[:2], row[3], row[2]) for row in ROWS_3X4])

@@ -25,7 +25,7 @@ from ecg_keras.models.layout.columns import (
 )
 from ecg_keras.models.layout.known_layouts import ANY, KNOWN
 from ecg_keras.models.layout.lead_names import LEAST_TOLD as NAME_TELLS
-from ecg_keras.models.layout.lead_names import Names
+from ecg_keras.models.layout.lead_names import SURE, Names
 from ecg_keras.models.layout.relations import (
     AGREES_BELOW,
     AGREES_BELOW_IN_CABRERA,
@@ -59,8 +59,8 @@ LONGEST_COLUMN_MM, MOST_MISSING_MM = 62.5, 20.0
 # What is missing of columns where the picture ends with them, as a part of what
 # it is elsewhere.
 CUT_OFF = 0.2
-# A row that a kind leaves out: one as long as the others, and one that is not,
-# such as a line of letters or a frame.
+# A row that a kind leaves out: one as long as the others or beside which a
+# lead's name is printed, and one that is not, such as a line of letters.
 ROW_LEFT_OUT, OTHER_LEFT_OUT = 4.0, 0.5
 AS_LONG_MM = 8.0
 # Few pages have columns that show the same seconds.
@@ -191,8 +191,8 @@ def candidates(rows, ends, kinds=KNOWN, separators=(), gaps=(), names=None):
         if best.strips and kind.n_columns > 1:
             again = candidate(*own, is_simultaneous=True)
             best = max(best, again, key=lambda scored: scored.score)
-        left_out = [*rows[:first], *rows[first + len(kind.rows) :]]
-        n_long, n_other = _left_out(left_out, rows)
+        is_row = _are_rows(_left_out(rows, kind, first), rows, own[1].left_out)
+        n_long, n_other = sum(is_row), len(is_row) - sum(is_row)
         cost = ROW_LEFT_OUT * n_long + OTHER_LEFT_OUT * n_other
         found.append(
             dataclasses.replace(
@@ -254,16 +254,20 @@ def _with_names(kinds, rows, ends, separators, gaps, names):
     for kind in kinds:
         columns = columns_to_try(kind, ends, separators, gaps, names)
         for first in range(max(len(rows) - len(kind.rows) + 1, 0)):
-            zero_y_mm = [
-                row.seen.zero_y_mm for row in rows[first:][: len(kind.rows)]
-            ]
+            taken = rows[first:][: len(kind.rows)]
+            zero_y_mm, left_out_mm = (
+                [row.seen.zero_y_mm for row in own]
+                for own in (taken, _left_out(rows, kind, first))
+            )
             # Names tell no mm of where columns are.
             known = {}
             tried = []
             for own in columns:
                 place = round(own.x_start_mm / 3), round(own.column_mm)
                 if place not in known:
-                    known[place] = _Named.of(kind, zero_y_mm, own, names)
+                    known[place] = _Named.of(
+                        kind, zero_y_mm, left_out_mm, own, names
+                    )
                 tried.append((own, known[place]))
             yield _NamedKind(kind, first, tried)
 
@@ -278,16 +282,29 @@ def _without_first_rows(kinds):
             )
 
 
-def _left_out(left_out, rows):
-    """How many of some rows are as long as most, and how many are not."""
+def _left_out(rows, kind, first):
+    """The rows of a page that are no part of a kind."""
+    return [*rows[:first], *rows[first + len(kind.rows) :]]
+
+
+def _are_rows(left_out, rows, names):
+    """Which of some rows are of traces: as long as most, or with a lead's name.
+
+    Args:
+        left_out: the rows.
+        rows: all of the page's.
+        names: the `FoundName` beside each, or None.
+    """
     start = usual([row.x_start_mm for row in rows])
     end = usual([row.x_end_mm for row in rows])
-    as_long = [
-        abs(row.x_start_mm - start) < AS_LONG_MM
-        and abs(row.x_end_mm - end) < AS_LONG_MM
-        for row in left_out
+    return [
+        (name is not None and name.probability > SURE)
+        or (
+            abs(row.x_start_mm - start) < AS_LONG_MM
+            and abs(row.x_end_mm - end) < AS_LONG_MM
+        )
+        for row, name in zip(left_out, names, strict=True)
     ]
-    return sum(as_long), len(left_out) - sum(as_long)
 
 
 def _candidate(
@@ -344,11 +361,14 @@ class _Named(NamedTuple):
             out.
         of_strips: for each strip {lead: what tells for it}.
         n_leads: how many leads there are, strips left out.
+        left_out: beside each row that is no part of the kind the `FoundName`
+            where its first lead's would be, or None.
     """
 
     of_leads: tuple
     of_strips: tuple
     n_leads: int
+    left_out: tuple
 
     @property
     def told(self):
@@ -375,8 +395,8 @@ class _Named(NamedTuple):
         return sum(told < -NAME_TELLS for told in self.of_leads)
 
     @classmethod
-    def of(cls, kind, zero_y_mm, columns, names):
-        """What `Names` tell of a kind whose rows are at some y."""
+    def of(cls, kind, zero_y_mm, left_out_mm, columns, names):
+        """What `Names` tell of a kind whose rows are at some y, others not."""
         leads, at_mm = [], []
         for row, y_mm in zip(kind.rows, zero_y_mm, strict=True):
             for column, lead in enumerate(row):
@@ -384,13 +404,19 @@ class _Named(NamedTuple):
                 leads.append(lead)
                 at_mm.append((x_mm, y_mm))
         of_leads, of_strips = [], []
-        for lead, name in zip(leads, names.beside(leads, at_mm), strict=True):
+        n_own = len(leads)
+        beside = names.beside(
+            leads + [ANY] * len(left_out_mm),
+            at_mm + [(columns.x_start_mm, y_mm) for y_mm in left_out_mm],
+        )
+        for lead, name in zip(leads, beside[:n_own], strict=True):
             if lead == ANY:
                 of_strips.append(name.of_leads if name else {})
             elif name:
                 of_leads.append(name.told(lead))
-        n_leads = len(leads) - len(of_strips)
-        return cls(tuple(of_leads), tuple(of_strips), n_leads)
+        n_leads = n_own - len(of_strips)
+        left_out = tuple(beside[n_own:])
+        return cls(tuple(of_leads), tuple(of_strips), n_leads, left_out)
 
 
 def _strip_rows(kind, first):

@@ -32,11 +32,24 @@ SPECK_MM = (6.0, 6.0)
 RULE_MM = 1.3
 RULE_SHARE = 0.93
 HIGH_MM = 4.0
-# Lines of letters: half of the runs are higher than this.
-LETTERS_MM = 2.6
+# Lines of letters: half of the runs are higher than this; thick ink that has no
+# gaps, as words have, may be a little higher.
+LETTERS_MM, THICK_MM = 2.6, 3.2
+NO_GAPS = 0.98
 # Words leave gaps, and little of them lies on one line: of 200 rows of real
 # pages none shows less than 0.95 of its columns.
 WORDS_COVERAGE, WORDS_FLAT = 0.9, 0.05
+# Print of no more than so many mm along a picture's side, so much of it in the
+# last of these: a frame, or what lies beyond the paper.
+FRAME_MM, OUTERMOST_MM = 1.5, 0.5
+OUTERMOST_SHARE = 0.3
+# Edges of paper, of screens and of shadows: on one side, so many mm beside a
+# row, it is darker. Of 250 rows of real pages the darker side has 0.87 of the
+# other's grey or more.
+BESIDE_MM = (1.5, 4.0)
+SAME_PAPER = 0.82
+# Desks and bezels: darker than this share of what the rows lie on.
+DARK_SHARE = 0.6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +78,7 @@ def find_rows(page):
     Returns:
         list of `TraceRow` from the top down; empty where no trace is.
     """
-    cells = _cells(_without_specks(page.is_print))
+    cells = _cells(_without_specks(_without_frame(page)))
     runs = _runs(cells)
     counts = np.array([len(column) for column in runs])
     if not (counts > 0).any():
@@ -85,8 +98,58 @@ def find_rows(page):
         row = _row(page, y, own)
         if row is not None:
             rows.append(row)
+    rows = _on_paper(page, rows)
     longest = max((_shown_mm(row) for row in rows), default=0)
     return [row for row in rows if _shown_mm(row) > 0.4 * longest]
+
+
+def _without_frame(page):
+    """Print without what runs along the picture's sides."""
+    near, last = (
+        page.is_print & ~_inner(page.inside, mm)
+        for mm in (FRAME_MM, OUTERMOST_MM)
+    )
+    n_parts, parts = cv2.connectedComponents(near.astype(np.uint8))
+    whole, outermost = (
+        np.bincount(parts[these], minlength=n_parts) for these in (near, last)
+    )
+    is_frame = outermost > OUTERMOST_SHARE * whole
+    is_frame[0] = False
+    return page.is_print & ~is_frame[parts]
+
+
+def _inner(inside, margin_mm):
+    """What a picture shows, without its last mm."""
+    size = 2 * int(margin_mm * PX_PER_MM) + 1
+    padded = np.pad(inside.astype(np.uint8), 1)
+    return cv2.erode(padded, np.ones((size, size), np.uint8))[1:-1, 1:-1] > 0
+
+
+def _on_paper(page, rows):
+    """Rows that have the same paper above and below, as bright as others'."""
+    sides = [_sides(page, row) for row in rows]
+    rows = [
+        (row, np.mean(own))
+        for row, own in zip(rows, sides, strict=True)
+        if min(own) >= SAME_PAPER * max(own)
+    ]
+    usual = np.median([grey for _, grey in rows]) if rows else 0.0
+    return [row for row, grey in rows if grey >= DARK_SHARE * usual]
+
+
+def _sides(page, row):
+    """(above, below) the grey beside a row; that of one where one is shown."""
+    y_px = round(float(page.row(row.zero_y_mm)))
+    ends = page.column(np.array([row.x_start_mm, row.x_end_mm])).astype(int)
+    columns = slice(max(ends[0], 0), ends[1])
+    near, far = (int(mm * PX_PER_MM) for mm in BESIDE_MM)
+    greys = []
+    for first, last in ((y_px - far, y_px - near), (y_px + near, y_px + far)):
+        part = slice(max(first, 0), max(last, 0)), columns
+        shown = page.grey[part][page.inside[part]]
+        greys.append(np.median(shown) if shown.size else np.nan)
+    seen = [grey for grey in greys if np.isfinite(grey)] or [0.0]
+    return np.nan_to_num(greys, nan=seen[0])
 
 
 def _shown_mm(row):
@@ -120,7 +183,7 @@ def _row(page, zero_y, members):
         or coverage < LEAST_COVERAGE
         or is_rule
         or is_text
-        or np.median(heights) > LETTERS_MM
+        or np.median(heights) > (THICK_MM if coverage > NO_GAPS else LETTERS_MM)
     ):
         return None
     y = page.origin_mm[1] + (zero_y + 0.5) / CELLS_PER_MM
