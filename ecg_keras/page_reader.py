@@ -24,8 +24,12 @@ from ecg_keras.models.layout.checks import check
 from ecg_keras.models.layout.columns import USUAL_ROW_MM, trace_ends
 from ecg_keras.models.layout.given import Given
 from ecg_keras.models.layout.known_layouts import KNOWN, known
-from ecg_keras.models.layout.lead_names import Names, find_names
-from ecg_keras.models.layout.pulses import find_pulses
+from ecg_keras.models.layout.lead_names import (
+    Names,
+    find_names,
+    written_scales,
+)
+from ecg_keras.models.layout.pulses import find_pulses, gaps_with_pulses
 from ecg_keras.models.layout.row_heights import read_whole_rows
 from ecg_keras.models.layout.separators import find_gaps, find_separators
 from ecg_keras.models.layout.straight_page import straighten
@@ -51,14 +55,19 @@ from ecg_keras.registration.register import register
 # Rows beyond this are no ECG's.
 MOST_ROWS = 16
 SPEED_ASSUMED = (
-    "neither pulses nor columns tell the paper speed: taken as "
+    "neither print nor pulses nor columns tell the paper speed: taken as "
     f"{PAPER_SPEED_MM_PER_S:g} mm/s"
 )
 GAIN_ASSUMED = (
-    f"no calibration pulse was found: gain taken as {GAIN_MM_PER_MV:g} mm/mV"
+    "neither a calibration pulse nor print tells the gain: taken as "
+    f"{GAIN_MM_PER_MV:g} mm/mV"
 )
 BEGINNING_LOST = (
     "the picture begins within the traces: how much was before is not known"
+)
+COLUMNS_UNUSUAL = (
+    "columns begin with a pulse and are of no usual width: when each begins is "
+    "not sure"
 )
 # The first look reads most pages better: of two that are as sure to a tenth it
 # counts. On 84 pages with truth a tenth costs nothing, a third 0.1 dB.
@@ -110,7 +119,7 @@ class PageReader:
         second_network: the row network of a second look, at pages that are not
             read surely; None: the same.
         name_network: see `name_network.build_name_network`; None: names of
-            leads are not read.
+            leads, and speed and gain, are not read.
     """
 
     def __init__(
@@ -197,18 +206,7 @@ class PageReader:
         Returns:
             `PageReading`.
         """
-        looks = {0: _Look(image, paper_map, self)}
-        if not looks[0].is_likely:
-            for quarters in (1, 2, 3):
-                turned = paper_map.turned(quarters)
-                looks[quarters] = _Look(image, turned, self)
-        elif looks[0].may_be_upside_down:
-            turned = _Look(image, paper_map.turned(2), self)
-            if turned.is_more_upright_than(looks[0]):
-                looks = {2: turned}
-        best = max(looks, key=lambda quarters: looks[quarters].likely)
-        others = [looks[k] for k in looks if k != best]
-        best = looks[best]
+        best, *others = self.looks(image, paper_map)
         if not best.rows:
             return _refused(("no rows of traces were found",), paper_map)
         if len(best.rows) > MOST_ROWS:
@@ -238,16 +236,37 @@ class PageReader:
             read, image, best.paper_map, best.page, doubts
         )
 
+    def looks(self, image, paper_map):
+        """Look at a picture with its paper turned as it may lie.
+
+        Args:
+            image, paper_map: see `read_mapped`.
+
+        Returns:
+            list of `Look`s, the likeliest first.
+        """
+        looks = [Look(image, paper_map, self)]
+        if not looks[0].is_likely:
+            looks += [
+                Look(image, paper_map.turned(quarters), self)
+                for quarters in (1, 2, 3)
+            ]
+        elif looks[0].may_be_upside_down:
+            turned = Look(image, paper_map.turned(2), self)
+            if turned.is_more_upright_than(looks[0]):
+                looks = [turned]
+        return sorted(looks, key=lambda look: -look.likely)
+
     def other_way(self, image, best, others):
         """A look at paper that is turned another way, if its leads agree.
 
         Args:
             image: the picture.
-            best: the likeliest `_Look`, matched.
-            others: other `_Look`s.
+            best: the likeliest `Look`, matched.
+            others: other `Look`s.
 
         Returns:
-            `_Look`.
+            `Look`.
         """
         least = best.agreement + BETTER_BY
         for look in others:
@@ -299,8 +318,18 @@ class PageReader:
         return any(len(kind.rows) <= len(rows) for kind in self.kinds)
 
 
-class _Look:
-    """A picture, looked at with its paper turned some way."""
+class Look:
+    """A picture, looked at with its paper turned some way.
+
+    Args:
+        image, paper_map: see `PageReader.read_mapped`.
+        reader: the `PageReader`.
+
+    Attributes:
+        page: its `StraightPage`.
+        rows: list of `trace_rows.TraceRow`.
+        pulses: list of `pulses.FoundPulse`.
+    """
 
     def __init__(self, image, paper_map, reader):
         self.image, self.paper_map, self.reader = image, paper_map, reader
@@ -314,9 +343,14 @@ class _Look:
     @functools.cached_property
     def names(self):
         """The `Names` of leads that are printed."""
+        return Names(self.words)
+
+    @functools.cached_property
+    def words(self):
+        """`FoundName`s of all that the name network reads."""
         if self.reader.name_network is None:
-            return Names()
-        return Names(find_names(self.page, self.reader.name_network))
+            return []
+        return find_names(self.page, self.reader.name_network)
 
     @property
     def likely(self):
@@ -371,7 +405,9 @@ class _Look:
         self.read_rows(image, paper_map, row_network)
         self.ends = trace_ends(self.rows, self.pulses, self.page)
         marks = find_separators(self.page, self.heights, self.pulses)
-        gaps = find_gaps(self.page, self.heights)
+        gaps = gaps_with_pulses(self.page, self.pulses)
+        if not len(gaps):
+            gaps = find_gaps(self.page, self.heights)
         self.candidates = find.candidates(
             self.heights, self.ends, kinds, marks, gaps, self.names
         )
@@ -437,12 +473,16 @@ class _Look:
         given = self.reader.given
         best = self.candidates[0]
         gain, speed = find.gain_and_speed(self.pulses)
-        gain = given.gain_mm_per_mv or gain
-        speed = given.speed_mm_per_s or speed
-        if gain is None:
-            doubts = (*doubts, GAIN_ASSUMED)
-        if speed is None and not best.tells_speed:
-            doubts = (*doubts, SPEED_ASSUMED)
+        if speed is None and best.tells_speed:
+            speed = PAPER_SPEED_MM_PER_S
+        speeds, gains = written_scales(self.words)
+        speed, no_speed = _settled(
+            given.speed_mm_per_s, speeds, speed, "mm/s", SPEED_ASSUMED
+        )
+        gain, no_gain = _settled(
+            given.gain_mm_per_mv, gains, gain, "mm/mV", GAIN_ASSUMED
+        )
+        doubts = (*doubts, *no_gain, *no_speed)
         speed = speed or PAPER_SPEED_MM_PER_S
         if given.speed_mm_per_s is None:
             unlikely = find.unlikely_beats(
@@ -456,9 +496,12 @@ class _Look:
             best, self.heights, self.pulses, speed, gain or GAIN_MM_PER_MV
         )
         rows = self.heights[best.first_row :][: len(layout.rows)]
+        between = gaps_with_pulses(self.page, self.pulses)
         layout = trace_edges.with_gaps(
-            self.image, self.paper_map, layout, rows, best.gap_mm
+            self.image, self.paper_map, layout, rows, best.gap_mm, between
         )
+        if len(between) and not trace_edges.shows_usual_columns(layout):
+            doubts = (*doubts, COLUMNS_UNUSUAL)
         return _reading(
             self.image,
             self.paper_map,
@@ -470,6 +513,34 @@ class _Look:
             self.candidates,
             given.layout is not None,
         )
+
+
+def _settled(given, written, measured, unit, assumed):
+    """A speed or a gain by what the user, print and measurements say.
+
+    Args:
+        given: of the user, or None.
+        written: tuple of all that the page says.
+        measured: by pulses or columns, or None.
+        unit: of these.
+        assumed: the doubt where nothing tells it.
+
+    Returns:
+        (number or None, tuple of doubts).
+    """
+    if given is not None:
+        return given, ()
+    told = {*written, measured} - {None}
+    if not told:
+        return None, (assumed,)
+    found = written[0] if len(written) == 1 else measured
+    if len(told) == 1:
+        return found, ()
+    says = " and ".join(f"{number:g}" for number in written)
+    doubt = f"{says} {unit} is written on the page"
+    if measured is not None:
+        doubt += f", pulses or columns tell {measured:g}"
+    return found, (doubt,)
 
 
 def _surer(reading, again):
@@ -551,6 +622,12 @@ def load_page_reader(given=None):
     # and scanners left little of; their mean follows both.
     first = with_mean_weights([tracers, own])
     return PageReader(first, register, given, own, names)
+
+
+def load_page_looker():
+    """A `PageReader` that looks at pages without reading their traces."""
+    names = read_packaged_network(READER_WEIGHTS, "name_network")
+    return PageReader(None, register, name_network=names)
 
 
 def _refused(reasons, paper_map=None):

@@ -11,7 +11,16 @@ from ecg_keras.data.name_batches import (
     load_ink_pages,
     name_batches,
 )
+from ecg_keras.data.pictures import load_pictures
+from ecg_keras.drawing.canvas import Canvas
 from ecg_keras.drawing.name_stamps import SPELLINGS, random_stamp
+from ecg_keras.drawing.page_text import (
+    FONT_FAMILIES,
+    Font,
+    Text,
+    scales_at_mm,
+    write,
+)
 from ecg_keras.ecg.leads import LEADS
 from ecg_keras.ecg.records import read_page_records
 from ecg_keras.models.layout.known_layouts import ANY
@@ -23,9 +32,11 @@ from ecg_keras.models.layout.lead_names import (
     Names,
     find_names,
     names_in,
+    written_scales,
 )
 from ecg_keras.models.layout.name_network import (
     CLASSES,
+    SCALES,
     build_name_network,
 )
 from ecg_keras.models.layout.straight_page import StraightPage
@@ -49,7 +60,7 @@ def test_the_network_tells_a_class_for_each_mm():
     network = build_name_network()
     logits = network.predict_on_batch(np.zeros((1, 64, 96, 1), np.uint8))
     assert logits.shape == (1, 16, 24, len(CLASSES))
-    assert set(CLASSES) == {"none", *LEADS, "other"}
+    assert set(CLASSES) == {"none", *LEADS, "other", *SCALES}
 
 
 def test_names_are_the_middles_of_cells_that_agree():
@@ -146,9 +157,84 @@ def test_each_spelling_of_a_lead_is_printed_in_some_ink():
     rng = np.random.default_rng(2)
     for lead in (*CLASSES[1:], None):
         for _ in range(6):
-            stamp = random_stamp(rng, lead)
+            stamp, middle = random_stamp(rng, lead)
             assert stamp.max() > 0.9 and stamp.min() >= 0
             assert 15 < stamp.shape[0] < 100
+            assert 0 < middle < stamp.shape[1]
+
+
+@pytest.mark.parametrize("family", FONT_FAMILIES)
+def test_a_scale_is_where_its_number_ends(family):
+    words = "0.5-40 Hz  12.5 mm/sec, 10.0mm/mV"
+    text, px_per_mm = Text(20.0, 100.0, words, Font(family, 4)), 8
+    (speed, x_mm, y_mm), (gain, *_) = scales_at_mm(
+        text, 4 * px_per_mm, px_per_mm
+    )
+    assert (speed, gain) == ("12.5 mm/s", "10 mm/mV")
+    assert 98 < y_mm < 99
+    ends = []
+    for words in (text.text[:15], text.text):
+        canvas = Canvas(np.full((400, 1400, 3), 255, np.uint8))
+        at = text.x_mm * px_per_mm, 300
+        write(canvas, *at, words, text.font, 4 * px_per_mm, 0.0)
+        seen = np.flatnonzero(canvas.image()[..., 0].min(axis=0) < 128)
+        ends.append(seen.max() / px_per_mm)
+    assert text.text[:15].endswith("12.5")
+    assert x_mm == pytest.approx(ends[0], abs=0.6)
+    assert ends[1] > x_mm + 10
+
+
+def test_pages_tell_what_is_written_of_their_scale(any_pages_dir):
+    told = set()
+    for record in read_page_records(any_pages_dir):
+        layout = load_pictures([record]).pages[0].layout
+        gains = {f"{row.gain_mm_per_mv:g} mm/mV" for row in layout.rows}
+        for words, *_ in layout.scales_at_mm:
+            assert words in {f"{layout.speed_mm_per_s:g} mm/s", *gains}
+            told.add(words)
+    assert told
+
+
+def scale(word, x_mm, y_mm=190.0, likely=0.7):
+    return named(word, x_mm, y_mm, likely)
+
+
+@pytest.mark.parametrize(
+    ("words", "speeds", "gains"),
+    [
+        ([scale("50 mm/s", 20), scale("10 mm/mV", 35)], (50.0,), (10.0,)),
+        ([scale("5 mm/mV", 20), scale("12.5 mm/s", 40)], (12.5,), (5.0,)),
+        # On other lines, or alone: other words, misread.
+        ([scale("50 mm/s", 20), scale("10 mm/mV", 35, 184.0)], (), ()),
+        ([scale("20 mm/mV", 20)], (), ()),
+        ([scale("50 mm/s", 20), scale("10 mm/mV", 95)], (), ()),
+        ([scale("50 mm/s", 20), scale("10 mm/mV", 35, likely=0.4)], (), ()),
+        # As in "25 mm/s 10 mm/mV 5 mm/sqr", and of limb and chest leads.
+        (
+            [
+                scale("25 mm/s", 20),
+                scale("5 mm/mV", 50),
+                scale("10 mm/mV", 35),
+            ],
+            (25.0,),
+            (10.0,),
+        ),
+        (
+            [
+                scale("25 mm/s", 20),
+                scale("5 mm/mV", 50, likely=0.9),
+                scale("10 mm/mV", 35),
+            ],
+            (25.0,),
+            (5.0, 10.0),
+        ),
+    ],
+)
+def test_a_speed_and_a_gain_are_written_side_by_side(words, speeds, gains):
+    words = [*words, named("V1", 20.0, 190.0)]
+    assert written_scales(words) == (speeds, gains)
+    # They are no leads' names.
+    assert [name.lead for name in Names(words).found] == ["V1"]
 
 
 @pytest.fixture(scope="module")

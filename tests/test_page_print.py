@@ -6,7 +6,7 @@ import pytest
 
 from ecg_keras.models.layout.columns import trace_ends
 from ecg_keras.models.layout.find import gain_and_speed
-from ecg_keras.models.layout.pulses import find_pulses
+from ecg_keras.models.layout.pulses import find_pulses, gaps_with_pulses
 from ecg_keras.models.layout.straight_page import straighten
 from ecg_keras.models.layout.trace_rows import find_rows
 from ecg_keras.page.paper_map import PaperMap
@@ -173,6 +173,30 @@ def test_pulses_stand_at_both_sides_of_most_rows_or_at_one(n_right, sides):
     pulses = find_pulses(page, find_rows(page))
     assert len({pulse.side for pulse in pulses}) == sides
     assert sum(pulse.side == "left" for pulse in pulses) == 4
+
+
+@pytest.mark.parametrize("each", [True, False])
+def test_pulses_before_each_column_are_gaps(each):
+    """Columns of 62.5 mm, 8 mm apart; of one row alone they are none."""
+    image = paper("lines")
+    zero_y_mm = [25, 55, 85]
+    starts = X0_MM + 70.5 * np.arange(3)
+    x = np.arange(0, 62.5, 0.1)
+    for y in zero_y_mm:
+        for start in starts:
+            line(image, start + x, y - beats_mm(x))
+            if each or start == X0_MM or y == 55:
+                edges = start - np.array([6.7, 5.7, 5.7, 0.7, 0.7, 0])
+                line(image, edges, y - 10 * np.array([0, 0, 1, 1, 0, 0]))
+    page = mapped(image)
+    pulses = find_pulses(page, find_rows(page))
+    assert [pulse.side for pulse in pulses] == ["left"] * 3
+    gaps = gaps_with_pulses(page, pulses)
+    if not each:
+        assert len(gaps) == 0
+        return
+    expected = [(start - 8.0, start) for start in starts[1:]]
+    np.testing.assert_allclose(gaps, expected, atol=0.8)
 
 
 def test_traces_without_pulses_have_none():

@@ -16,7 +16,7 @@ from ecg_keras.ecg.leads import LEADS
 from ecg_keras.ecg.metrics import record_ratio, score_db
 from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.errors import InputError
-from ecg_keras.models.layout import find
+from ecg_keras.models.layout import find, trace_edges
 from ecg_keras.models.layout.checks import _doubts_of_layout, check
 from ecg_keras.models.layout.columns import TraceEnds
 from ecg_keras.models.layout.known_layouts import KNOWN
@@ -352,6 +352,23 @@ def test_wide_gaps_between_columns_take_no_time(rows, column_mm, gap_mm):
             assert segment.x_end_mm == pytest.approx(start + column_mm, abs=0.4)
 
 
+@pytest.mark.parametrize(("found_mm", "shown_mm"), [(7.6, 62.5), (11.5, 59.0)])
+def test_pulses_between_columns_take_no_time(found_mm, shown_mm):
+    """Columns of 70.5 mm; what they show is a usual width, or as measured."""
+    width_mm = 70.5
+    layout = evenly_printed("", ROWS_3X4, [20, 50, 80], 15.0, width_mm)
+    starts = 15.0 + width_mm * np.arange(1, 4)
+    gaps = np.stack([starts - found_mm, starts], axis=1).tolist()
+    found = trace_edges.with_gaps(None, None, layout, [], found_mm, gaps)
+    for row in found.rows:
+        for k, segment in enumerate(row.segments):
+            assert segment.time_start_s == pytest.approx(k * shown_mm / 25)
+            assert segment.x_start_mm == pytest.approx(15.0 + k * width_mm)
+            if k < 3:
+                assert segment.x_end_mm == pytest.approx(starts[k] - found_mm)
+    assert trace_edges.shows_usual_columns(found) is (shown_mm == 62.5)
+
+
 def test_a_gap_that_is_not_seen_between_two_that_are():
     layout = with_gaps(even_rows(ROWS_3X4), 3.0)
     rows = true_heights(layout, signals_mv())
@@ -674,6 +691,35 @@ def test_without_a_pulse_speed_and_gain_are_assumed_and_doubtful():
     given = Given(speed_mm_per_s=25.0, gain_mm_per_mv=10.0)
     digitized = read(layout, signals_mv(), given, pulse_mm=0).digitized
     assert digitized.quality == "good", digitized.reasons
+
+
+@pytest.mark.parametrize(
+    ("written", "pulse_mm", "found", "n_doubts"),
+    [
+        (("50 mm/s", "20 mm/mV"), 0, (50, 20), 0),
+        (("25 mm/s", "10 mm/mV"), 5, (25, 10), 0),
+        (("50 mm/s", "10 mm/mV"), 5, (50, 10), 1),
+        (("25 mm/s", "5 mm/mV", "20 mm/mV"), 5, (25, 10), 1),
+        (("50 mm/s",), 0, (25, 10), 2),
+    ],
+)
+def test_written_speed_and_gain_count(
+    written, pulse_mm, found, n_doubts, monkeypatch
+):
+    """What nothing else tells they tell; where pulses differ is doubtful."""
+    words = []
+    for index, word in enumerate(written):
+        shares = np.zeros(len(CLASSES))
+        shares[0], shares[CLASSES.index(word)] = 0.1, 0.9
+        words.append(FoundName(30.0 + 15 * index, 170.0, tuple(shares)))
+    monkeypatch.setattr(page_reader, "find_names", lambda *_: words)
+    layout = even_rows(tuple(zip(LEADS[:6], LEADS[6:], strict=True)))
+    image, paper_map = drawn(layout, signals_mv(), pulse_mm=pulse_mm)
+    reader = PageReader(Darkness(), None, name_network="names")
+    digitized = reader.read_mapped(image, paper_map).digitized
+    assert (digitized.speed_mm_per_s, digitized.gain_mm_per_mv) == found
+    doubts = [doubt for doubt in digitized.reasons if "mm/" in doubt]
+    assert len(doubts) == n_doubts, digitized.reasons
 
 
 @pytest.mark.slow

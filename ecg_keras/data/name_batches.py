@@ -4,8 +4,8 @@ What a batch holds is a pure function of (seed, epoch, step).
 
 Batches are `ink` (B, 256, 256, 1) uint8, parts of pages without their grid, and
 targets (B, 64, 64) float32: the class of what has its middle in each mm, NaN
-where it is not to be learnt. To the names that a page prints others are added,
-anywhere, also across its traces.
+where it is not to be learnt. To the names, speeds and gains that a page prints
+others are added, anywhere, also across its traces.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from ecg_keras.data.pictures import (
 from ecg_keras.data.tensorflow_devices import keep_off_the_accelerator
 from ecg_keras.drawing.name_stamps import EM_PX, random_stamp
 from ecg_keras.models.layout.lead_names import class_name
-from ecg_keras.models.layout.name_network import CELL_PX, CLASSES
+from ecg_keras.models.layout.name_network import CELL_PX, CLASSES, SCALES
 from ecg_keras.models.layout.straight_page import PX_PER_MM, straighten
 
 PART_PX = 256
@@ -39,6 +39,8 @@ SCALE, STRETCH, TURN_DEG = 0.16, 0.06, 1.5
 # Names and other words that are added to a part: how many at the most, the
 # share of words, the height of an em square in mm.
 MOST_ADDED, WORDS_SHARE, EM_MM = 7, 0.3, (1.9, 5.5)
+# Larger ones are longer than what the network sees.
+LARGEST_SCALE_EM_MM = 3.8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +49,8 @@ class InkPages:
 
     Attributes:
         inks: list of (h, w) uint8, the print without the grid.
-        names: list of (n, 3) float32: x and y in px of a name's middle, and
-            the number of its class.
+        names: list of (n, 3) float32: x and y in px of a name's middle, or
+            where a speed's or a gain's number ends; the number of its class.
     """
 
     inks: list
@@ -84,6 +86,14 @@ def load_ink_pages(records, on_bad=None):
             for row in layout.rows
             for segment in row.segments
             if segment.name_at_mm is not None
+        ]
+        found += [
+            (
+                page.column(x_mm) + 0.5,
+                page.row(y_mm) + 0.5,
+                CLASSES.index(words) if words in CLASSES else 0,
+            )
+            for words, x_mm, y_mm in layout.scales_at_mm
         ]
         inks.append(ink)
         names.append(np.array(found, np.float32).reshape(-1, 3))
@@ -191,13 +201,16 @@ def _with_more_names(ink, names, rng):
     """Print more names on a part, and words that are none."""
     ink, names = ink.copy(), [tuple(name) for name in names]
     strength = rng.uniform(0.5, 1.0) * 255
-    em_px = np.exp(rng.uniform(*np.log(EM_MM))) * PX_PER_MM
+    all_em_px = np.exp(rng.uniform(*np.log(EM_MM))) * PX_PER_MM
     for _ in range(rng.integers(MOST_ADDED + 1)):
-        number, lead = 0, None
+        number, word = 0, None
         if rng.random() > WORDS_SHARE:
             number = int(rng.integers(1, len(CLASSES)))
-            lead = CLASSES[number]
-        stamp = random_stamp(rng, lead)
+            word = CLASSES[number]
+        stamp, middle = random_stamp(rng, word)
+        em_px = all_em_px
+        if word in SCALES:
+            em_px = min(em_px, LARGEST_SCALE_EM_MM * PX_PER_MM)
         factors = em_px / EM_PX * np.exp(rng.uniform(-0.15, 0.15, 2))
         size = np.maximum(np.array(stamp.shape[::-1]) * factors, 1).round()
         stamp = cv2.resize(
@@ -207,10 +220,10 @@ def _with_more_names(ink, names, rng):
         if room.min() <= 0:
             continue
         left, top = (int(v) for v in rng.integers(0, room))
-        x, y = np.array([left, top]) + np.array(stamp.shape[::-1]) / 2
+        x, y = left + middle * factors[0], top + stamp.shape[0] / 2
+        reach = max(10 * PX_PER_MM, stamp.shape[1])
         if any(
-            abs(x - other[0]) < 10 * PX_PER_MM
-            and abs(y - other[1]) < 4 * PX_PER_MM
+            abs(x - other[0]) < reach and abs(y - other[1]) < 4 * PX_PER_MM
             for other in names
         ):
             continue

@@ -16,7 +16,7 @@ from ecg_keras.drawing import camera, wear
 from ecg_keras.drawing.canvas import Canvas
 from ecg_keras.drawing.grid import coverages, ruled
 from ecg_keras.drawing.page_description import PageDescription, random_page
-from ecg_keras.drawing.page_text import write
+from ecg_keras.drawing.page_text import scales_at_mm, write
 from ecg_keras.drawing.random_layout import BEYOND
 from ecg_keras.drawing.surfaces import surface
 from ecg_keras.ecg.leads import LEADS, RATE_HZ
@@ -80,10 +80,17 @@ def draw(description, signals_mv, rng):
         points = np.stack([x_mm, y_mm], axis=-1)
         return paper_map.in_picture(points, image.shape)
 
+    scales = [
+        words
+        for text in description.texts
+        for words in scales_at_mm(
+            text, text.font.size_mm * scene.px_per_mm, scene.scale[0]
+        )
+    ]
     return DrawnPage(
         np.ascontiguousarray(image),
         paper_map,
-        description.layout,
+        dataclasses.replace(description.layout, scales_at_mm=tuple(scales)),
         printed_signals(description.layout, signals_mv, is_shown),
         description,
     )

@@ -83,9 +83,8 @@ class Canvas:
             ink: grey or RGB, 0 (black) to 1.
             centred: see above.
         """
-        scale = cv2.getFontScaleFromHeight(face, max(2, round(0.7 * size_px)))
-        thick = max(1, round(width * size_px / 20))
-        (across, above), _ = cv2.getTextSize(text, face, scale, thick)
+        scale, thick = _stroke(face, size_px, width)
+        across, above = stroke_text_size(text, face, size_px, width)
         if centred:
             x_px, y_px = x_px - across / 2, y_px + above / 2
         rgb = ink if isinstance(ink, tuple) else (ink,) * 3
@@ -172,3 +171,17 @@ def _draw_grid(page, rows, colour):
                 line = page[row + offset].astype(float)
                 line += coverage * (np.array(colour) - line)
                 page[row + offset] = line.astype(np.uint8)
+
+
+def stroke_text_size(text, face, size_px, width):
+    """Width and height above the base line of `Canvas.stroke_text`, in px."""
+    return cv2.getTextSize(text, face, *_stroke(face, size_px, width))[0]
+
+
+def _stroke(face, size_px, width):
+    """OpenCV's scale of a font, and how many px its strokes are wide."""
+    height_px = max(2, round(0.7 * size_px))
+    return (
+        cv2.getFontScaleFromHeight(face, height_px),
+        max(1, round(width * size_px / 20)),
+    )

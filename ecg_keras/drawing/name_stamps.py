@@ -1,4 +1,4 @@
-"""Names of leads, and what is printed like them, as small pictures of ink."""
+"""Names of leads, speeds and gains, and what is printed like them, as ink."""
 
 import functools
 
@@ -6,7 +6,13 @@ import cv2
 import numpy as np
 
 from ecg_keras.drawing.canvas import Canvas
-from ecg_keras.drawing.page_text import FONT_FAMILIES, Font, write
+from ecg_keras.drawing.page_text import (
+    FONT_FAMILIES,
+    Font,
+    header_lines,
+    width_px,
+    write,
+)
 
 # Height of an em square, px.
 EM_PX = 64
@@ -24,26 +30,60 @@ OTHER_LEADS = ("V3R", "V4R", "V5R", "V6R", "V7", "V8", "V9")
 # What is no lead's name, though it looks like one.
 UNLIKE = (
     "V", "aV", "R", "L", "F", "1", "2", "3", "4", "5", "6", "10", "11", "25",
-    "mV", "mm", "Hz", "mm/mV", "mm/s", "25 mm/s", "10 mm/mV", "1mV", "IV",
+    "mV", "mm", "Hz", "mm/mV", "mm/s", "1mV", "IV", "25 Hz", "0.15-40 Hz",
+    "50 Hz", "10 s", "25 ms", "2.5 s", "10 mm", "5 mV", "100 Hz", "~50Hz",
     "AV", "QRS", "QT", "PR", "HR", "ms", "bpm", "ID", "Name", "Age", "60~",
     "x1", "-", "+", "*", "^", "VE", "N", "S", "A", "l", "/", "0.5",
 )  # fmt: skip
 
 
-def random_stamp(rng, lead=None):
-    """A name's picture, in a font drawn at random.
+HEADERS_SHARE = 0.3
+# What stands before and between a speed's or a gain's number and its unit.
+BEFORE_SPEED = ("", "", "", "Speed: ", "Speed ", "V: ", "Paper: ")
+BEFORE_GAIN = ("", "", "", "Gain: ", "Limb: ", "Chest: ", "C: ", "A: ")
+MM = ("mm/", "mm/", " mm/", " mm/", " mm / ")
+
+
+def random_stamp(rng, word=None):
+    """The picture of a word, in a font drawn at random.
 
     Args:
         rng: numpy Generator.
-        lead: one of `LEADS`, "other" for another lead; None: no name at all.
+        word: one of `LEADS`, "other" for another lead, or a speed or a gain as
+            "25 mm/s"; None: none of these.
 
     Returns:
-        (h, w) float32, 0 to 1: how much ink there is, of `EM_PX` high letters.
+        ((h, w) float32, 0 to 1: how much ink there is, of `EM_PX` high letters;
+        x in it of its middle, or of where its number ends).
     """
-    words = OTHER_LEADS if lead == "other" else SPELLINGS.get(lead, UNLIKE)
     family = str(rng.choice(FONT_FAMILIES))
-    bold = rng.random() < 0.4 and not family.startswith("cm")
-    return _stamp(str(rng.choice(words)), family, bool(bold))
+    bold = bool(rng.random() < 0.4 and not family.startswith("cm"))
+    if word is not None and "mm/" in word:
+        text, number = _spelled_scale(word, rng)
+        x = width_px(number, Font(family, 0.0, bold), EM_PX)
+        return _stamp(text, family, bold), x
+    words = OTHER_LEADS if word == "other" else SPELLINGS.get(word, UNLIKE)
+    if word is None and rng.random() < HEADERS_SHARE:
+        words = header_lines(rng)
+    stamp = _stamp(str(rng.choice(words)), family, bold)
+    return stamp, stamp.shape[1] / 2
+
+
+def _spelled_scale(word, rng):
+    """How a device may write a speed or a gain; the part up to its number."""
+    number, unit = word.split(" mm/")
+    if unit == "s":
+        before = rng.choice(BEFORE_SPEED)
+        unit = rng.choice(["s", "s", "sec", "Sec", "s."])
+    else:
+        before = rng.choice(BEFORE_GAIN)
+        unit = rng.choice(["mV", "mV", "mV", "mv"])
+    if "." not in number and rng.random() < 0.35:
+        number += ".0"
+    if rng.random() < 0.2:
+        number = number.replace(".", ",")
+    start = f"{before}{number}"
+    return f"{start}{rng.choice(MM)}{unit}", start
 
 
 @functools.cache

@@ -1,12 +1,17 @@
 """What is written on pages beside the traces: headers, footers, notes."""
 
 import dataclasses
+import re
 
 import cv2
 import numpy as np
 from matplotlib.font_manager import FontProperties
 
-from ecg_keras.drawing.canvas import POINTS_PER_INCH
+from ecg_keras.drawing.canvas import (
+    POINTS_PER_INCH,
+    Canvas,
+    stroke_text_size,
+)
 from ecg_keras.page.paper import DPI
 
 _HERSHEY = {
@@ -15,6 +20,10 @@ _HERSHEY = {
     "Hershey complex": cv2.FONT_HERSHEY_COMPLEX,
     "Hershey plain": cv2.FONT_HERSHEY_PLAIN,
 }
+# A number and its unit, as "10.0 mm/mV" or "25mm/sec".
+_SCALE = re.compile(r"(\d+(?:[.,]\d+)?) ?mm/(mV|s)")
+# Letters are half so high as an em square above their base line.
+_HALF_HIGH = 0.35
 FONT_FAMILIES = (
     "DejaVu Sans", "DejaVu Sans Mono", "DejaVu Serif", "STIXGeneral",
     "cmss10", "cmr10", "cmtt10", *_HERSHEY,
@@ -72,15 +81,54 @@ def write(canvas, x_px, y_px, text, font, size_px, ink, centred=False):
         canvas.stroke_text(x_px, y_px, text, _HERSHEY[font.family], size_px,
                            1 + font.bold, ink, centred)  # fmt: skip
         return
-    properties = FontProperties(
-        family=font.family,
-        size=max(1.0, size_px * POINTS_PER_INCH / DPI),
-        weight="bold" if font.bold else "normal",
-    )
+    properties = _properties(font, size_px)
     if centred:
         width, height = canvas.text_size(text, properties)
         x_px, y_px = x_px - width / 2, y_px + height / 2
     canvas.text(x_px, y_px, text, properties, ink)
+
+
+def scales_at_mm(text, size_px, px_per_mm):
+    """What a `Text` tells of speed and gain, and where.
+
+    Args:
+        text: the `Text`.
+        size_px, px_per_mm: how high an em square is, and px along x: small
+            letters stand on whole pixels.
+
+    Returns:
+        list of (words, x, y): words as "25 mm/s"; x in mm where their number
+        ends, y halfway up.
+    """
+    return [
+        (
+            f"{float(found[1].replace(',', '.')):g} mm/{found[2]}",
+            text.x_mm
+            + width_px(text.text[: found.end(1)], text.font, size_px)
+            / px_per_mm,
+            text.y_mm - _HALF_HIGH * text.font.size_mm,
+        )
+        for found in _SCALE.finditer(text.text)
+    ]
+
+
+def width_px(text, font, size_px):
+    """How wide text is that `write` prints with the same arguments."""
+    if font.family in _HERSHEY:
+        face, width = _HERSHEY[font.family], 1 + font.bold
+        return stroke_text_size(text, face, size_px, width)[0]
+    return Canvas(np.zeros((1, 1, 3), np.uint8)).text_size(
+        text, _properties(font, size_px)
+    )[0]
+
+
+def _properties(font, size_px):
+    """Matplotlib's of a font, for an em square of so many px."""
+    return FontProperties(
+        family=font.family,
+        size=max(1.0, size_px * POINTS_PER_INCH / DPI),
+        weight="bold" if font.bold else "normal",
+    )
 
 
 def header_lines(rng):

@@ -87,6 +87,8 @@ class PrintedLayout:
             columns.
         simultaneous: whether all columns show the same seconds; None where
             a page does not tell: their times follow each other, then.
+        scales_at_mm: (words, x, y) of what is written of speed and gain, as
+            "25 mm/s": where its number ends, halfway up.
     """
 
     name: str
@@ -95,6 +97,7 @@ class PrintedLayout:
     pulses: tuple = ()
     separators: tuple = ()
     simultaneous: bool | None = False
+    scales_at_mm: tuple = ()
 
     @property
     def duration_s(self):
@@ -163,6 +166,7 @@ class PrintedLayout:
             pulses,
             separators,
             values["simultaneous"],
+            tuple(tuple(words) for words in values.get("scales_at_mm", ())),
         )
 
     @property

@@ -1,4 +1,4 @@
-"""What `train.py` trains to read names of leads; see `tasks`."""
+"""What `train.py` trains to read names of leads and scales; see `tasks`."""
 
 import keras
 
@@ -18,7 +18,13 @@ class NamesTask(NetworkTask):
         network = build_name_network()
         if self.weights != "none" and not self.config.resume:
             trained = keras.saving.load_model(self.weights, compile=False)
-            network.set_weights(trained.get_weights())
+            # A network that knew fewer classes has other last weights.
+            for layer in network.layers:
+                own = trained.get_layer(layer.name).get_weights()
+                if _shapes(own) == _shapes(layer.get_weights()):
+                    layer.set_weights(own)
+                else:
+                    print(f"  {layer.name} begins anew")
         return network
 
     def load(self, training, validation, on_bad=None):
@@ -44,3 +50,7 @@ class NamesTask(NetworkTask):
 
     def _loss(self):
         return NameLoss()
+
+
+def _shapes(weights):
+    return [weight.shape for weight in weights]

@@ -1,4 +1,4 @@
-"""Names of leads that a straightened page prints, and where."""
+"""Names of leads, speeds and gains that a page prints, and where."""
 
 import dataclasses
 
@@ -7,7 +7,12 @@ import numpy as np
 
 from ecg_keras.ecg.leads import LEADS
 from ecg_keras.models.layout.known_layouts import ANY
-from ecg_keras.models.layout.name_network import CELL_PX, CLASSES
+from ecg_keras.models.layout.name_network import (
+    CELL_PX,
+    CLASSES,
+    LEAD_CLASSES,
+    SCALES,
+)
 
 # Parts of a page that are read at once, and what of them is read by the next
 # part, too: the network sees no further.
@@ -18,6 +23,9 @@ RIGHT_MM, BELOW_MM = (-16.0, 28.0), (-24.0, 20.0)
 SAME_RIGHT_MM, SAME_BELOW_MM = 3.0, 4.5
 # A name this likely is there.
 SURE = 0.6
+# A speed and a gain this likely, each, on one line and so near to each other;
+# another gain of that line.
+LIKELY_SCALE, LINE_MM, BESIDE_MM, SURE_SCALE = 0.5, 2.0, 60.0, 0.8
 # So many names above each other tell where a column is.
 LEAST_ALIGNED = 2
 # What another lead's name counts, where one of the right lead counts 1; what
@@ -29,10 +37,10 @@ LEAST_LIKELY = 0.3
 
 @dataclasses.dataclass(frozen=True)
 class FoundName:
-    """A lead's name on a page.
+    """A lead's name on a page, or a speed or a gain.
 
     Attributes:
-        x_mm, y_mm: its middle on the paper.
+        x_mm, y_mm: its middle on the paper, or where its number ends.
         shares: for each of `CLASSES` how likely it is that.
     """
 
@@ -41,14 +49,23 @@ class FoundName:
     shares: tuple
 
     @property
+    def word(self):
+        """The likeliest of all `CLASSES` but none."""
+        return CLASSES[1 + int(np.argmax(self.shares[1:]))]
+
+    @property
     def lead(self):
         """The likeliest: one of the twelve, or "other" for another lead."""
-        return CLASSES[1 + int(np.argmax(self.shares[1:]))]
+        return LEAD_CLASSES[int(np.argmax(self._of_leads))]
 
     @property
     def probability(self):
         """That it is this lead's."""
-        return max(self.shares[1:])
+        return max(self._of_leads)
+
+    @property
+    def _of_leads(self):
+        return self.shares[1 : 1 + len(LEAD_CLASSES)]
 
     @property
     def of_leads(self):
@@ -62,7 +79,7 @@ class FoundName:
 
 
 def find_names(page, network):
-    """Find the names of leads on a page.
+    """Find the names of leads, and speeds and gains, on a page.
 
     Args:
         page: `straight_page.StraightPage`.
@@ -106,10 +123,47 @@ def find_names(page, network):
     ]
 
 
+def written_scales(found):
+    """Speeds and gains that are written on a page, side by side on one line.
+
+    One without the other is often another word, misread. Of several gains on a
+    line the one nearest to the speed counts, others only where they are sure.
+
+    Args:
+        found: list of `FoundName`.
+
+    Returns:
+        (speeds in mm/s, gains in mm/mV): tuples of floats, each once.
+    """
+    scales = [name for name in found if name.word in SCALES]
+    scales = [name for name in scales if max(name.shares[1:]) > LIKELY_SCALE]
+    speeds, gains = set(), set()
+    for speed in scales:
+        beside = [
+            name
+            for name in scales
+            if speed.word.endswith("/s") and name.word.endswith("/mV")
+            and abs(name.y_mm - speed.y_mm) < LINE_MM
+            and abs(name.x_mm - speed.x_mm) < BESIDE_MM
+        ]  # fmt: skip
+        beside.sort(key=lambda name: abs(name.x_mm - speed.x_mm))
+        if beside:
+            speeds.add(_number(speed))
+        for index, gain in enumerate(beside):
+            if index == 0 or max(gain.shares[1:]) > SURE_SCALE:
+                gains.add(_number(gain))
+    return tuple(sorted(speeds)), tuple(sorted(gains))
+
+
+def _number(scale):
+    """A speed in mm/s or a gain in mm/mV."""
+    return float(scale.word.split(" ")[0])
+
+
 def class_name(lead):
     """Under which name a lead is found; turned over it has the same."""
     lead = lead.removeprefix("-")
-    return lead if lead in CLASSES or lead == ANY else "other"
+    return lead if lead in LEAD_CLASSES or lead == ANY else "other"
 
 
 def names_in(logits):
@@ -149,18 +203,19 @@ class Names:
     """Names on a page, to compare with where leads may be printed.
 
     Args:
-        found: list of `FoundName`.
+        found: list of `FoundName`; those of leads count.
     """
 
     def __init__(self, found=()):
-        self.found = found = tuple(found)
+        found = tuple(name for name in found if name.word in LEAD_CLASSES)
+        self.found = found
         self._leads = np.array([name.lead for name in found], dtype=object)
         at_mm = [(name.x_mm, name.y_mm) for name in found]
         self._at_mm = np.array(at_mm, float).reshape(-1, 2)
         # For each lead what each name tells.
         self._told = {
             lead: np.array([name.told(lead) for name in found])
-            for lead in CLASSES[1:]
+            for lead in LEAD_CLASSES
         }
         self._told[ANY] = np.array([name.probability for name in found])
 

@@ -1,10 +1,11 @@
-"""The network that finds names of leads on a straightened page.
+"""The network that finds names of leads, speed and gain in a page's print.
 
     print (B, H, W, 1), 0..255, 4 px a mm -> logits (B, H / 4, W / 4, classes):
-    for each mm of the page, which name has its middle there
+    for each mm of the page, which name has its middle there, or of which speed
+    or gain the number ends there
 
 A small fully convolutional network: it sees 14 mm around each place, which is
-more than a name is long.
+more than a name is long, or a number and what tells its unit.
 """
 
 import keras
@@ -13,9 +14,14 @@ from ecg_keras.ecg.leads import LEADS
 from ecg_keras.models.layers import conv_block
 from ecg_keras.models.layout.straight_page import PX_PER_MM
 
-# What a place shows: no name's middle, one of the twelve leads, or another
-# lead, such as V4R.
-CLASSES = ("none", *LEADS, "other")
+# What a place shows: nothing of these, one of the twelve leads, another lead,
+# such as V4R, or a speed or a gain.
+LEAD_CLASSES = (*LEADS, "other")
+SCALES = (
+    "12.5 mm/s", "25 mm/s", "50 mm/s",
+    "2.5 mm/mV", "5 mm/mV", "10 mm/mV", "20 mm/mV",
+)  # fmt: skip
+CLASSES = ("none", *LEAD_CLASSES, *SCALES)
 # A cell is a mm.
 CELL_PX = PX_PER_MM
 FILTERS = (16, 32)

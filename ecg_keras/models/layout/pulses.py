@@ -42,6 +42,14 @@ BEYOND_MM = (0.75, 1.75)
 LEAST_SEEN = 0.75
 # An empty stretch inside the pulse and above it, in mm.
 CLEAR_MM = 1.0
+# Pulses before later columns are as those at the left, to so many mm along x,
+# of foot and of width; they stand in so many of the rows that have one at the
+# left, at one x to so many mm, no nearer to each other.
+LIKE_FOOT_MM, LIKE_WIDTH_MM = 1.5, 0.5
+BETWEEN_SHARE, BETWEEN_MM, BETWEEN_APART_MM = 0.6, 0.75, 20.0
+# Traces end before such a pulse where so many rows show no ink so near to its
+# foot, if that is seen so far before it; else so near to its edge, as after it.
+BLANK_SHARE, BLANK_NEAR_MM, BLANK_BEFORE_MM, EDGE_FOOT_MM = 0.6, 5.0, 7.0, 0.75
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +97,116 @@ def find_pulses(page, rows):
         if found:
             return found
     return []
+
+
+def gaps_with_pulses(page, pulses):
+    """Where columns end and the next begin, with a pulse in between.
+
+    Args:
+        page: `straight_page.StraightPage`.
+        pulses: list of `FoundPulse`, see `find_pulses`.
+
+    Returns:
+        list of (end, start) x in mm, ascending.
+    """
+    feet = page.row([pulse.foot_y_mm for pulse in pulses])
+    reach = round(BLANK_NEAR_MM * PX_PER_MM)
+    gaps = []
+    for rising, falling in find_between(page, pulses):
+        start, end = rising - EDGE_FOOT_MM, falling + EDGE_FOOT_MM
+        before = page.column([rising - BLANK_BEFORE_MM, rising])
+        columns = slice(*before.round().astype(int).clip(0, None))
+        shown = [
+            (page.is_print[max(y - reach, 0) : y + reach, columns]).any(axis=0)
+            for y in feet.round().astype(int).clip(0, None)
+        ]
+        blank = np.mean(shown, axis=0) <= 1 - BLANK_SHARE
+        if blank.any():
+            last = int(np.flatnonzero(blank)[-1])
+            inked = np.flatnonzero(~blank[:last])
+            first = inked[-1] + 1 if len(inked) else 0
+            start = float(page.x_mm(columns.start + first)) - 0.5 / PX_PER_MM
+        gaps.append((start, end))
+    return gaps
+
+
+def find_between(page, pulses):
+    """Pulses before later columns, as some devices print one for each.
+
+    Args:
+        page: `straight_page.StraightPage`.
+        pulses: list of `FoundPulse`, see `find_pulses`.
+
+    Returns:
+        (n, 2) x in mm of their rising and falling edges, ascending.
+    """
+    left = [p for p in pulses if p.side == "left" and not p.is_half]
+    if len(left) < 2:
+        return np.zeros((0, 2))
+    print_px = (page.ink > PRINT_SHARE) * ONE
+    width_mm = float(np.median([pulse.width_mm for pulse in left]))
+    height_mm = float(np.median([pulse.height_mm for pulse in left]))
+    seen = [
+        _seen_along(page, print_px, pulse, width_mm, height_mm)
+        for pulse in left
+    ]
+    near = np.ones(2 * round(BETWEEN_MM * PX_PER_MM) + 1, np.uint8)[None]
+    is_seen = [cv2.dilate(own[None], near)[0] > LEAST_SEEN for own in seen]
+    likely = np.sum(is_seen, axis=0) + np.mean(seen, axis=0)
+    first = max(pulse.x_end_mm for pulse in left) + BETWEEN_APART_MM
+    x_mm = page.x_mm(np.arange(len(likely)))
+    last = min(
+        (pulse.x_start_mm for pulse in pulses if pulse.side == "right"),
+        default=np.inf,
+    )
+    likely[(x_mm < first) | (x_mm > last - BETWEEN_APART_MM)] = 0
+    # Strips have none.
+    least = max(BETWEEN_SHARE * len(left), 2)
+    starts = []
+    while likely.max() >= least:
+        start = x_mm[int(likely.argmax())]
+        starts.append(float(start))
+        likely[np.abs(x_mm - start) < BETWEEN_APART_MM] = 0
+    return np.array([(x, x + width_mm) for x in sorted(starts)]).reshape(-1, 2)
+
+
+def _seen_along(page, image, like, width_mm, height_mm):
+    """(w,) float32, how well a pulse is seen that begins at each column.
+
+    Args:
+        page: `straight_page.StraightPage`.
+        image: (h, w) of 0 and 1.
+        like: `FoundPulse` of the same row.
+        width_mm, height_mm: of the pulse.
+    """
+    best = np.zeros(image.shape[1], np.float32)
+    left_mm, right_mm = page.x_mm([0, image.shape[1]])
+    window = _window(page, image, like.foot_y_mm, left_mm, right_mm)
+    if window is None:
+        return best
+    part, first, zero = window
+    down, right, both = _sums(part)
+    height = round(height_mm * PX_PER_MM)
+    clear = round(CLEAR_MM * PX_PER_MM)
+    reach = round(LIKE_FOOT_MM * PX_PER_MM)
+    for foot in range(zero - reach, zero + reach + 1):
+        top = foot - height
+        if top - clear < 0 or foot >= part.shape[0]:
+            continue
+        edge = (down[foot] - down[top]) / height - _beyond(down, top, foot)
+        over = _over(down, top)
+        for off_mm in (-LIKE_WIDTH_MM, 0.0, LIKE_WIDTH_MM):
+            width = round((width_mm + off_mm) * PX_PER_MM)
+            n = part.shape[1] - width
+            if n <= 0 or width < 1:
+                continue
+            plateau = (right[top, width : width + n] - right[top, :n]) / width
+            seen = np.minimum(np.minimum(edge[:n], edge[width:]), plateau)
+            seen = seen - _inside(both, top, foot, width, n, clear)
+            seen -= over[width // 2 : width // 2 + n]
+            own = best[first : first + n]
+            np.maximum(own, seen, out=own)
+    return best
 
 
 def _found_pulses(page, rows, print_px):

@@ -38,6 +38,8 @@ GAP_REACH_MM, LEAST_GAP_MM, MOST_GAP_MM, GAP_PERCENT = 3.0, 0.3, 2.5, 3
 TRACE_PERCENT = 70
 # Gaps are on top of what columns show where that is a usual width to so much.
 SHOWN_OFF_MM = 0.4
+# Where pulses stand in gaps, less is known of where traces end.
+PULSES_OFF_MM = 1.5
 # Of a line's width, as it is measured, so much covers the ends of a gap.
 LINE_SHARE = 0.6
 # What is beyond an end has to be brighter by this share of the trace.
@@ -80,7 +82,7 @@ def _usual(ends_mm):
     return float(np.median(ends_mm))
 
 
-def with_gaps(image, paper_map, layout, rows, gap_mm=0.0):
+def with_gaps(image, paper_map, layout, rows, gap_mm=0.0, with_pulses=()):
     """A layout whose columns begin and end at the gaps between them.
 
     Args:
@@ -90,6 +92,8 @@ def with_gaps(image, paper_map, layout, rows, gap_mm=0.0):
         rows: `row_heights.RowHeights` of each of its rows.
         gap_mm: how long gaps were found to be, with which columns end; 0 where
             none was found.
+        with_pulses: (n, 2) x in mm of gaps in which pulses stand, if there are
+            as many as columns have gaps; no time passes there.
 
     Returns:
         `PrintedLayout`: the same where no gap is seen.
@@ -99,6 +103,8 @@ def with_gaps(image, paper_map, layout, rows, gap_mm=0.0):
     # Of one row alone it may be a fault of the print.
     if n_columns < 2 or sum(divided) < 2:
         return layout
+    if gap_mm and len(with_pulses) == n_columns - 1:
+        return _divided(layout, with_pulses, _between_pulses(layout, gap_mm))
     page = _Darkness(image, paper_map)
     seen = [
         row for row, is_divided in zip(rows, divided, strict=True) if is_divided
@@ -114,14 +120,37 @@ def with_gaps(image, paper_map, layout, rows, gap_mm=0.0):
         gaps.append(gap)
     start_mm = first.segments[0].x_start_mm
     line_mm = min(page.line_width(row, start_mm) for row in seen)
-    shown_mm = _shown_mm(first.segments, gaps, line_mm)
+    return _divided(layout, gaps, _shown_mm(first.segments, gaps, line_mm))
+
+
+def _divided(layout, gaps, shown_mm):
+    """A layout whose rows of several columns leave gaps out."""
+    n_columns = max(len(row.segments) for row in layout.rows)
     return dataclasses.replace(
         layout,
         rows=tuple(
-            _with_gaps(row, gaps, layout, shown_mm) if is_divided else row
-            for row, is_divided in zip(layout.rows, divided, strict=True)
+            _with_gaps(row, gaps, layout, shown_mm)
+            if len(row.segments) == n_columns
+            else row
+            for row in layout.rows
         ),
     )
+
+
+def shows_usual_columns(layout):
+    """Whether columns show as much time as devices print in one."""
+    segments = max((row.segments for row in layout.rows), key=len)
+    shown_s = segments[1].time_start_s - segments[0].time_start_s
+    shown_mm = shown_s * layout.speed_mm_per_s
+    return bool(np.isclose(USUAL_COLUMNS_MM, shown_mm, atol=0.05).any())
+
+
+def _between_pulses(layout, gap_mm):
+    """What each column shows, mm: a usual width if that is near enough."""
+    segments = max((row.segments for row in layout.rows), key=len)
+    shown_mm = segments[1].x_start_mm - segments[0].x_start_mm - gap_mm
+    usual = min(USUAL_COLUMNS_MM, key=lambda width: abs(width - shown_mm))
+    return usual if abs(usual - shown_mm) < PULSES_OFF_MM else shown_mm
 
 
 def _shown_mm(segments, gaps, line_mm):
