@@ -11,6 +11,7 @@ in `--signals` are drawn, or simulated ones. With `--output-dir` each page is
 written there with its traces as they were read.
 """
 
+import collections
 import dataclasses
 import itertools
 import sys
@@ -62,6 +63,7 @@ class Score:
     """How a page was read; whether all its traces are in the picture."""
 
     kind: str
+    found: str
     is_whole: bool
     is_found: bool
     is_scaled: bool
@@ -101,6 +103,17 @@ def main():
         if own:
             print(summary(name, own))
     print(summary("all", scores))
+    print(confusion(scores))
+
+
+def confusion(scores):
+    """Kinds that are drawn, one in a line, and what they were taken for."""
+    lines = ["drawn as: found as"]
+    for kind in sorted({score.kind for score in scores}):
+        own = collections.Counter(s.found for s in scores if s.kind == kind)
+        found = ", ".join(f"{name} {n}" for name, n in own.most_common())
+        lines.append(f"{kind:6s}: {found}")
+    return "\n".join(lines)
 
 
 def drawn_pages(config):
@@ -144,6 +157,7 @@ def scored(page, reading):
     shown = np.isfinite(page.signals_mv)
     return Score(
         kind_of(layout),
+        digitized.quality if printed is None else kind_of(printed),
         np.array_equal(shown, np.isfinite(printed_too)),
         printed is not None
         and leads_of(printed, reading.paper_map, page.image.shape)

@@ -6,8 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
+from ecg_keras import page_reader
+from ecg_keras.commands import inspect as command
 from ecg_keras.commands.inspect import InspectConfig, inspect
 from ecg_keras.errors import UsageError
+from ecg_keras.models.layout.lead_names import FoundName
+from ecg_keras.models.layout.name_network import CLASSES
 
 
 def _grid(height=330, width=480, step=4):
@@ -33,6 +37,53 @@ def test_inspect_writes_scale_quality_and_a_picture(tmp_path):
     # A crossing in the middle is marked in green.
     blue, green, red = picture[160, 240].astype(int)
     assert green > blue + 50 and green > red + 50
+
+
+def test_inspect_shows_rows_pulses_and_words(tmp_path, monkeypatch):
+    """In px of the picture, and drawn over it."""
+    px = 4  # a mm
+    image = _grid(120 * px, 290 * px)
+    x_mm = np.arange(0, 250, 0.1)
+    beats_mm = 8 * np.exp(-np.square((x_mm % 20 - 10) / 0.6))
+    zero_y = [30, 60, 90]
+    for y in zero_y:
+        trace = np.stack([20 + x_mm, y - beats_mm], axis=-1)
+        edges = np.array(
+            [[11, 0], [12, 0], [12, 10], [17, 10], [17, 0], [19, 0]]
+        )
+        for points in (trace, edges * [1, -1] + [0, y]):
+            points = np.round(points * px * 8).astype(np.int32)
+            cv2.polylines(image, [points], False, (20,) * 3, 2, cv2.LINE_AA, 3)
+    cv2.imwrite(str(tmp_path / "page.png"), image[..., ::-1])
+    shares = [0.0] * len(CLASSES)
+    shares[CLASSES.index("V1")] = 0.9
+    name = FoundName(0.0, 0.0, tuple(shares))
+    monkeypatch.setattr(page_reader, "find_names", lambda *_: [name])
+    reader = page_reader.PageReader(None, None, name_network="names")
+    monkeypatch.setattr(command, "load_page_looker", lambda: reader)
+    out = tmp_path / "out"
+    inspect(InspectConfig((str(tmp_path / "page.png"),), str(out)))
+    written = json.loads((out / "page.json").read_text())
+    assert len(written["rows"]) == len(written["pulses"]) == 3
+    for y, row, pulse in zip(
+        zero_y, written["rows"], written["pulses"], strict=True
+    ):
+        np.testing.assert_allclose(np.array(row)[:, 1], y * px, atol=3)
+        assert row[1][0] == pytest.approx(270 * px, abs=4)
+        expected = np.array([[12, y], [12, y - 10], [17, y - 10], [17, y]])
+        np.testing.assert_allclose(pulse, expected * px, atol=4)
+    (word,) = written["words"]
+    assert (word["word"], word["probability"]) == ("V1", 0.9)
+    before = cv2.imread(str(tmp_path / "page.png")).astype(int)
+    changed = cv2.imread(str(out / "page.png")) - before
+    right, top = (int(v) for v in word["at"])
+    for y, x in (
+        (60 * px, 25 * px),
+        (30 * px - 20, 12 * px),
+        (top - 8, right + 8),
+    ):
+        near = changed[y - 6 : y + 6, x - 6 : x + 6]
+        assert np.abs(near).max() > 80
 
 
 def test_inspect_of_a_page_without_a_grid_says_so(tmp_path, capsys):

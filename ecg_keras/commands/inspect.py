@@ -1,10 +1,12 @@
-"""Where a page's millimetres were found, drawn over it: the `inspect` command.
+"""What was found on a page, drawn over it: the `inspect` command.
 
-What a person looks at when a page was misread.
+What a person looks at when a page was misread: its millimetres, and its rows,
+pulses and words, before these tell its leads.
 
 output_dir/<stem>.json  px_per_mm_x, px_per_mm_y, rotation_deg (clockwise) at
-                        the middle of the grid, quality, reasons, residuals
-output_dir/<stem>.png   every 5 mm crossing of the grid over the picture
+                        the middle of the grid, quality, reasons, residuals;
+                        `rows`, `pulses` and `words`, in px of the picture
+output_dir/<stem>.png   all of it over the picture
 """
 
 import collections
@@ -26,7 +28,9 @@ from ecg_keras.documents.sources import find_files
 from ecg_keras.ecg.digitized import doubted
 from ecg_keras.errors import InputError, UsageError
 from ecg_keras.files import replacing, write_json
+from ecg_keras.models.layout.lead_names import LEAST_LIKELY
 from ecg_keras.page.paper import COARSE_GRID_MM
+from ecg_keras.page_reader import load_page_looker
 from ecg_keras.registration.register import register
 from ecg_keras.settings import setting
 
@@ -36,6 +40,8 @@ MAX_PICTURE_PX = 2400
 _SURE_MM, _SURE = 0.15, (0, 150, 0)
 _FAIR_MM, _FAIR = 0.4, (255, 140, 0)
 _UNSURE = (220, 0, 0)
+# RGB of rows, of pulses and of words.
+_ROW, _PULSE, _WORD = (255, 120, 0), (200, 0, 200), (0, 60, 220)
 _SUBPIXEL_BITS = 3
 
 
@@ -69,6 +75,7 @@ def inspect(config):
     px_per_mm = said(px_per_mm=config.px_per_mm).px_per_mm
     output_dir = Path(config.output_dir)
     files, _ = find_files(config.images, leave_out=output_dir)
+    reader = load_page_looker()
     found, problems = {}, []
     for page in tqdm(find_pages(files), "inspecting"):
         try:
@@ -79,12 +86,14 @@ def inspect(config):
         registration = register(image, px_per_mm=px_per_mm)
         registration = doubted(registration, page.damage())
         found[page.stem] = registration.quality
+        printed = found_print(image, registration.paper_map, reader)
         write_json(
-            description(registration, with_map=config.map),
+            {**description(registration, with_map=config.map), **printed},
             output_dir / f"{page.stem}.json",
         )
         _write_picture(
-            output_dir / f"{page.stem}.png", overlay(image, registration)
+            output_dir / f"{page.stem}.png",
+            overlay(image, registration, printed),
         )
         if registration.reasons:
             problems.append(
@@ -122,12 +131,59 @@ def description(registration, with_map=False):
     return values
 
 
-def overlay(image, registration):
-    """The picture with a dot on every 5 mm crossing: green is sure, red not.
+def found_print(image, paper_map, reader):
+    """Rows, pulses and words of a page, before its layout is found.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        paper_map: its `PaperMap`, or None.
+        reader: a `PageReader` that reads words.
+
+    Returns:
+        dict for JSON, in px of the picture: `rows`, two ends each of the zero
+        lines; `pulses`, four corners each from the foot of the rising edge on;
+        `words`, dicts of `word`, `probability` and `at`.
+    """
+    if paper_map is None:
+        return {"rows": [], "pulses": [], "words": []}
+    look = reader.looks(image, paper_map)[0]
+
+    def px(points_mm):
+        points = look.paper_map.to_px(np.array(points_mm, float))
+        return np.round(points, 1).tolist()
+
+    rows = [
+        px([(row.x_start_mm, row.zero_y_mm), (row.x_end_mm, row.zero_y_mm)])
+        for row in look.rows
+    ]
+    pulses = []
+    for pulse in look.pulses:
+        foot, top = pulse.foot_y_mm, pulse.foot_y_mm - pulse.height_mm
+        start, end = pulse.x_start_mm, pulse.x_end_mm
+        pulses.append(
+            px([(start, foot), (start, top), (end, top), (end, foot)])
+        )
+    words = [
+        {
+            "word": name.word,
+            "probability": round(max(name.shares[1:]), 3),
+            "at": px([(name.x_mm, name.y_mm)])[0],
+        }
+        for name in look.words
+        if max(name.shares[1:]) > LEAST_LIKELY
+    ]
+    return {"rows": rows, "pulses": pulses, "words": words}
+
+
+def overlay(image, registration, printed):
+    """The picture with all that was found over it.
+
+    Every 5 mm crossing is a dot: green is sure, red not.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         registration: `Registration` of it.
+        printed: see `found_print`.
 
     Returns:
         (h, w, 3) uint8 RGB, no larger than `MAX_PICTURE_PX`.
@@ -164,7 +220,30 @@ def overlay(image, registration):
             cv2.LINE_AA,
             _SUBPIXEL_BITS,
         )
+    _draw_print(picture, printed, factor)
     return picture
+
+
+def _draw_print(picture, printed, factor):
+    """Draw rows, pulses and words on a picture that is `factor` as large."""
+    one = 1 << _SUBPIXEL_BITS
+
+    def scaled(points):
+        places = np.array(points) * factor - 0.5
+        return np.round(places * one).astype(np.int32)
+
+    for lines, colour in ((printed["rows"], _ROW), (printed["pulses"], _PULSE)):
+        for points in lines:
+            cv2.polylines(
+                picture, [scaled(points)], False, colour, 2, cv2.LINE_AA,
+                _SUBPIXEL_BITS,
+            )  # fmt: skip
+    for word in printed["words"]:
+        x, y = scaled(word["at"]) // one
+        cv2.putText(
+            picture, word["word"], (int(x) + 4, int(y) - 4),
+            cv2.FONT_HERSHEY_SIMPLEX, 0.5, _WORD, 1, cv2.LINE_AA,
+        )  # fmt: skip
 
 
 def _write_picture(path, picture):
