@@ -42,6 +42,8 @@ _FAIR_MM, _FAIR = 0.4, (255, 140, 0)
 _UNSURE = (220, 0, 0)
 # RGB of rows, of pulses and of words.
 _ROW, _PULSE, _WORD = (255, 120, 0), (200, 0, 200), (0, 60, 220)
+# Words that are less likely are written, but not drawn.
+DRAWN_WORD = 0.5
 _SUBPIXEL_BITS = 3
 
 
@@ -239,6 +241,8 @@ def _draw_print(picture, printed, factor):
                 _SUBPIXEL_BITS,
             )  # fmt: skip
     for word in printed["words"]:
+        if word["probability"] < DRAWN_WORD:
+            continue
         x, y = scaled(word["at"]) // one
         cv2.putText(
             picture, word["word"], (int(x) + 4, int(y) - 4),
