@@ -128,6 +128,16 @@ def test_edges_of_paper_and_frames_are_no_rows(frame):
     assert [row.zero_y_mm for row in rows] == pytest.approx([35, 65], abs=0.6)
 
 
+def test_traces_reach_to_the_sides_of_the_picture():
+    image = paper("lines")
+    x = np.arange(0, WIDTH_MM, 0.1)
+    for y in (30, 60, 90):
+        line(image, x, y - beats_mm(x))
+    for row in find_rows(mapped(image)):
+        assert row.x_start_mm == pytest.approx(0, abs=0.6)
+        assert row.x_end_mm == pytest.approx(WIDTH_MM, abs=0.6)
+
+
 def test_a_row_at_the_edge_of_the_picture_is_one():
     image = paper("lines")
     x = np.arange(0, 250, 0.1)

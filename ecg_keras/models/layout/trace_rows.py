@@ -39,10 +39,10 @@ NO_GAPS = 0.98
 # Words leave gaps, and little of them lies on one line: of 200 rows of real
 # pages none shows less than 0.95 of its columns.
 WORDS_COVERAGE, WORDS_FLAT = 0.9, 0.05
-# Print of no more than so many mm along a picture's side, so much of it in the
-# last of these: a frame, or what lies beyond the paper.
+# Print in the last mm before a picture's upper or lower side, so much of it in
+# the very last, and so long along x: a frame, or what lies beyond the paper.
 FRAME_MM, OUTERMOST_MM = 1.5, 0.5
-OUTERMOST_SHARE = 0.3
+OUTERMOST_SHARE, LEAST_FRAME_MM = 0.3, 20.0
 # Edges of paper, of screens and of shadows: on one side, so many mm beside a
 # row, it is darker. Of 250 rows of real pages the darker side has 0.87 of the
 # other's grey or more.
@@ -104,25 +104,28 @@ def find_rows(page):
 
 
 def _without_frame(page):
-    """Print without what runs along the picture's sides."""
+    """Print without what runs along the picture's upper and lower side."""
     near, last = (
         page.is_print & ~_inner(page.inside, mm)
         for mm in (FRAME_MM, OUTERMOST_MM)
     )
-    n_parts, parts = cv2.connectedComponents(near.astype(np.uint8))
+    n_parts, parts, stats, _ = cv2.connectedComponentsWithStats(
+        near.astype(np.uint8)
+    )
     whole, outermost = (
         np.bincount(parts[these], minlength=n_parts) for these in (near, last)
     )
     is_frame = outermost > OUTERMOST_SHARE * whole
+    is_frame &= stats[:, cv2.CC_STAT_WIDTH] > LEAST_FRAME_MM * PX_PER_MM
     is_frame[0] = False
     return page.is_print & ~is_frame[parts]
 
 
 def _inner(inside, margin_mm):
-    """What a picture shows, without its last mm."""
+    """What a picture shows, without its first and last mm along y."""
     size = 2 * int(margin_mm * PX_PER_MM) + 1
     padded = np.pad(inside.astype(np.uint8), 1)
-    return cv2.erode(padded, np.ones((size, size), np.uint8))[1:-1, 1:-1] > 0
+    return cv2.erode(padded, np.ones((size, 1), np.uint8))[1:-1, 1:-1] > 0
 
 
 def _on_paper(page, rows):
