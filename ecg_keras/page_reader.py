@@ -329,6 +329,7 @@ class Look:
         page: its `StraightPage`.
         rows: list of `trace_rows.TraceRow`.
         pulses: list of `pulses.FoundPulse`.
+        pulse_gaps: see `pulses.gaps_with_pulses`.
     """
 
     def __init__(self, image, paper_map, reader):
@@ -338,6 +339,7 @@ class Look:
         self.pulses = []
         if len(self.rows) <= MOST_ROWS:
             self.pulses = find_pulses(self.page, self.rows)
+        self.pulse_gaps = gaps_with_pulses(self.page, self.pulses)
         self.candidates = []
 
     @functools.cached_property
@@ -405,9 +407,7 @@ class Look:
         self.read_rows(image, paper_map, row_network)
         self.ends = trace_ends(self.rows, self.pulses, self.page)
         marks = find_separators(self.page, self.heights, self.pulses)
-        gaps = gaps_with_pulses(self.page, self.pulses)
-        if not len(gaps):
-            gaps = find_gaps(self.page, self.heights)
+        gaps = self.pulse_gaps or find_gaps(self.page, self.heights)
         self.candidates = find.candidates(
             self.heights, self.ends, kinds, marks, gaps, self.names
         )
@@ -455,6 +455,7 @@ class Look:
         look.names = self.names.stretched(first_mm, factor)
         look.rows = [moved(row) for row in self.rows]
         look.pulses = [moved(pulse) for pulse in self.pulses]
+        look.pulse_gaps = gaps_with_pulses(look.page, look.pulses)
         look.candidates = [
             moved(candidate, column_mm=candidate.column_mm / factor)
             for candidate in self.candidates
@@ -496,11 +497,15 @@ class Look:
             best, self.heights, self.pulses, speed, gain or GAIN_MM_PER_MV
         )
         rows = self.heights[best.first_row :][: len(layout.rows)]
-        between = gaps_with_pulses(self.page, self.pulses)
         layout = trace_edges.with_gaps(
-            self.image, self.paper_map, layout, rows, best.gap_mm, between
+            self.image,
+            self.paper_map,
+            layout,
+            rows,
+            best.gap_mm,
+            self.pulse_gaps,
         )
-        if len(between) and not trace_edges.shows_usual_columns(layout):
+        if self.pulse_gaps and not trace_edges.shows_usual_columns(layout):
             doubts = (*doubts, COLUMNS_UNUSUAL)
         return _reading(
             self.image,

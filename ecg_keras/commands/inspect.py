@@ -168,11 +168,11 @@ def found_print(image, paper_map, reader):
     words = [
         {
             "word": name.word,
-            "probability": round(max(name.shares[1:]), 3),
+            "probability": round(name.word_probability, 3),
             "at": px([(name.x_mm, name.y_mm)])[0],
         }
         for name in look.words
-        if max(name.shares[1:]) > LEAST_LIKELY
+        if name.word_probability > LEAST_LIKELY
     ]
     return {"rows": rows, "pulses": pulses, "words": words}
 

@@ -54,17 +54,22 @@ class FoundName:
         return CLASSES[1 + int(np.argmax(self.shares[1:]))]
 
     @property
+    def word_probability(self):
+        """That it is this word."""
+        return max(self.shares[1:])
+
+    @property
     def lead(self):
         """The likeliest: one of the twelve, or "other" for another lead."""
-        return LEAD_CLASSES[int(np.argmax(self._of_leads))]
+        return LEAD_CLASSES[int(np.argmax(self._lead_shares))]
 
     @property
     def probability(self):
         """That it is this lead's."""
-        return max(self._of_leads)
+        return max(self._lead_shares)
 
     @property
-    def _of_leads(self):
+    def _lead_shares(self):
         return self.shares[1 : 1 + len(LEAD_CLASSES)]
 
     @property
@@ -136,7 +141,7 @@ def written_scales(found):
         (speeds in mm/s, gains in mm/mV): tuples of floats, each once.
     """
     scales = [name for name in found if name.word in SCALES]
-    scales = [name for name in scales if max(name.shares[1:]) > LIKELY_SCALE]
+    scales = [name for name in scales if name.word_probability > LIKELY_SCALE]
     speeds, gains = set(), set()
     for speed in scales:
         beside = [
@@ -150,7 +155,7 @@ def written_scales(found):
         if beside:
             speeds.add(_number(speed))
         for index, gain in enumerate(beside):
-            if index == 0 or max(gain.shares[1:]) > SURE_SCALE:
+            if index == 0 or gain.word_probability > SURE_SCALE:
                 gains.add(_number(gain))
     return tuple(sorted(speeds)), tuple(sorted(gains))
 
