@@ -180,7 +180,7 @@ def test_a_scale_is_where_its_number_ends(family):
         seen = np.flatnonzero(canvas.image()[..., 0].min(axis=0) < 128)
         ends.append(seen.max() / px_per_mm)
     assert text.text[:15].endswith("12.5")
-    # OpenCV 4 counts the space after a letter, too; the network's cells are 1 mm.
+    # OpenCV 4 counts the space after a letter, too; a cell is a mm.
     assert x_mm == pytest.approx(ends[0], abs=0.9)
     assert ends[1] > x_mm + 10
 
