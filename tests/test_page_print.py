@@ -138,6 +138,16 @@ def test_traces_reach_to_the_sides_of_the_picture():
         assert row.x_end_mm == pytest.approx(WIDTH_MM, abs=0.6)
 
 
+def test_marks_below_the_lowest_row_do_not_lengthen_it():
+    image = paper("lines")
+    x = np.arange(0, 240, 0.1)
+    for y in (25, 50, 75):
+        line(image, 25 + x, y - beats_mm(x))
+    line(image, np.array([2.0, 15.0]), np.array([98.0, 98.0]))
+    *_, lowest = find_rows(mapped(image))
+    assert lowest.x_start_mm == pytest.approx(25, abs=1)
+
+
 def test_a_row_at_the_edge_of_the_picture_is_one():
     image = paper("lines")
     x = np.arange(0, 250, 0.1)

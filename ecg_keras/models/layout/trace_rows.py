@@ -86,11 +86,9 @@ def find_rows(page):
     zero_y = _first_zero_lines(runs, counts)
     for _ in range(3):  # Runs go to the nearest row, rows to their runs.
         members = _members(runs, zero_y)
-        # The outermost reach as far outwards as inwards: beyond are letters.
-        reach = _half_pitches(zero_y)
         zero_y = [
-            _mode([y for _, y, _ in own if abs(y - line) <= most] or [line])
-            for own, line, most in zip(members, zero_y, reach, strict=True)
+            _mode([y for _, y, _ in own] or [line])
+            for own, line in zip(members, zero_y, strict=True)
         ]
         zero_y = _apart(zero_y, [len(own) for own in members])
     rows = []
@@ -279,13 +277,18 @@ def _first_zero_lines(runs, counts):
 def _members(runs, zero_y):
     """For each row (column, y, height) of the runs nearest to its zero line.
 
-    A run that crosses several zero lines belongs to each of their rows.
+    A run that crosses several zero lines belongs to each of their rows. The
+    outermost rows reach as far outwards as inwards: beyond are letters.
     """
     members = [[] for _ in zero_y]
     if not len(zero_y):
         return members
     zero_y = np.asarray(zero_y)
-    bounds = (zero_y[1:] + zero_y[:-1]) / 2
+    half = np.diff(zero_y) / 2 if len(zero_y) > 1 else np.array([np.inf])
+    bounds = np.concatenate([
+        zero_y[:1] - half[0], (zero_y[1:] + zero_y[:-1]) / 2,
+        zero_y[-1:] + half[-1],
+    ])  # fmt: skip
     for column, found in enumerate(runs):
         for top, bottom in found:
             crossed = np.flatnonzero((zero_y >= top) & (zero_y <= bottom - 1))
@@ -294,17 +297,12 @@ def _members(runs, zero_y):
                     members[k].append((column, zero_y[k], bottom - top))
                 continue
             middle = (top + bottom - 1) / 2
-            k = int(np.searchsorted(bounds, middle))
+            k = int(np.searchsorted(bounds, middle)) - 1
             if len(crossed):
                 k = int(crossed[0])
-            members[k].append((column, middle, bottom - top))
+            if 0 <= k < len(zero_y):
+                members[k].append((column, middle, bottom - top))
     return members
-
-
-def _half_pitches(zero_y):
-    """(n,) half of how far each zero line's nearest neighbour is."""
-    pitches = np.diff(np.asarray(zero_y, float), prepend=-np.inf, append=np.inf)
-    return np.minimum(pitches[:-1], pitches[1:]) / 2
 
 
 def _mode(values):
