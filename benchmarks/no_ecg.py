@@ -125,20 +125,18 @@ def main():
     args = parser.parse_args()
     reader = load_page_reader()
     counts = {kind.__name__: collections.Counter() for kind in KINDS}
-    accepted = []
     for index in tqdm(range(args.pictures)):
         kind = KINDS[index % len(KINDS)]
         image = kind(np.random.default_rng((args.seed, index)))
         digitized = reader.read(image).digitized
         counts[kind.__name__][digitized.quality] += 1
         if digitized.quality != "refused":
-            accepted.append((index, kind.__name__, digitized))
+            tqdm.write(
+                f"{index} {kind.__name__} {digitized.layout} "
+                f"{digitized.quality} {digitized.reasons}"
+            )
     for name, count in counts.items():
         print(f"{name:12s}", dict(count))
-    for index, name, digitized in accepted:
-        print(
-            index, name, digitized.layout, digitized.quality, digitized.reasons
-        )
 
 
 if __name__ == "__main__":

@@ -813,25 +813,39 @@ def test_a_curve_without_a_pulse_that_no_lead_tells_of_is_refused():
     assert named.quality == "doubtful"
 
 
-def test_of_rows_beyond_the_picture_nothing_is_read_or_held_against():
-    """A page of 3x4 and a strip, cut above its strip, as the user says."""
-    mv = signals_mv()
-    layout = even_rows((*ROWS_3X4, ("II",)))
-    image, paper_map = drawn(layout, mv)
-    cut = np.ascontiguousarray(image[: 110 * PX])
-    page = straighten(cut, paper_map)
+def read_in_part(layout, part):
+    """A part of a page's picture: its `StraightPage`, `LeadReading`s."""
+    image, paper_map = drawn(layout, signals_mv())
+    cut = np.ascontiguousarray(image[part])
     small, small_map = not_finer_than(cut, paper_map)
     seen = [
         row_logits(small, small_map, row, Darkness()) for row in layout.rows
     ]
-    readings = read_segments(layout, seen)
-    placed = placed_in(readings, layout, paper_map, cut.shape[:2])
+    readings = placed_in(
+        read_segments(layout, seen), layout, paper_map, cut.shape[:2]
+    )
+    return straighten(cut, paper_map), readings
+
+
+def test_of_rows_beyond_the_picture_nothing_is_read_or_held_against():
+    """A page of 3x4 and a strip, cut above its strip, as the user says."""
+    layout = even_rows((*ROWS_3X4, ("II",)))
+    page, placed = read_in_part(layout, np.s_[: 110 * PX])
     strip = [r for r in placed if r.row == 3]
     assert np.isnan(strip[0].signal_mv).all()
     checks = check(page, layout, placed, [])
     assert checks.numbers["on_print"] > 0.9
     assert "prints of II" not in checks.numbers
     assert checks.numbers["limb leads"] < 0.2
+
+
+def test_of_columns_beyond_the_picture_nothing_is_compared():
+    layout = even_rows(ROWS_3X4)
+    page, readings = read_in_part(layout, np.s_[:, : 100 * PX])
+    for reading in readings:
+        is_beyond = reading.segment.lead.startswith("V")
+        assert np.isnan(reading.signal_mv).all() == is_beyond
+    assert check(page, layout, readings, []).numbers["limb leads"] < 0.2
 
 
 def test_an_empty_grid_is_refused():

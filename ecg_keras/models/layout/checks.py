@@ -233,9 +233,9 @@ def _disagreements(layout, readings):
         )
         heights = heights[shown]
         heights = heights[:, np.isfinite(heights).all(axis=0)]
-        moved = aligned(heights)
-        if heights.shape[1] < 20:
+        if len(heights) < 2 or heights.shape[1] < 20:
             continue
+        moved = aligned(heights)
         limb = [k for k, lead in enumerate(own) if lead in _LIMB]
         groups = {LIMB: limb}
         for lead in set(own):
