@@ -42,6 +42,8 @@ USUAL_SAMPLES = (SAMPLES_UNIT, 4 * SAMPLES_UNIT)
 # Within so many mm of a lead's ends, what is less sure than this, mm, goes on
 # as it is farther in: separators, frames and its neighbour are read there.
 END_MM, END_STD_MM = 0.4, 0.3
+# Samples that lie less beside the recording's grid are not moved.
+LEAST_OFFSET_S = 1e-6
 # Where nothing tells the place of a trace, its place is that uncertain, mm.
 MOST_OFF_MM = 2.5
 
@@ -81,13 +83,18 @@ class RowLogits:
     logits: np.ndarray
 
     def between(self, x_start_mm, x_end_mm):
-        """Logits of the samples from an x on, to another; two at least."""
+        """Samples from about an x on, to another; two at least.
+
+        Returns:
+            ((bins, n) logits, x in mm of the first).
+        """
         first = round((x_start_mm - self.x_first_mm) / SAMPLE_MM)
         n_samples = max(round((x_end_mm - x_start_mm) / SAMPLE_MM), 2)
         last = self.logits.shape[1]
         # Columns beyond the sampled ones are as the outermost.
         columns = np.arange(first, first + n_samples).clip(0, last - 1)
-        return self.logits[:, columns]
+        x_mm = self.x_first_mm + first * SAMPLE_MM
+        return self.logits[:, columns], x_mm
 
 
 def row_logits(image, paper_map, row, row_network):
@@ -201,10 +208,8 @@ def read_segments(layout, rows):
 
 def _path(seen, segment):
     """`Path` of a segment of a row that the network has seen."""
-    logits = seen.between(segment.x_start_mm, segment.x_end_mm)
-    return Path(
-        logits, seen.zero_y_mm, segment.x_start_mm, *likely_path(logits)
-    )
+    logits, x_mm = seen.between(segment.x_start_mm, segment.x_end_mm)
+    return Path(logits, seen.zero_y_mm, x_mm, *likely_path(logits))
 
 
 def _reading(layout, index, segment, path):
@@ -212,8 +217,13 @@ def _reading(layout, index, segment, path):
     row = layout.rows[index]
     height_mm = _with_sure_ends(path.height_mm, path.std_mm)
     height_mm = height_mm + (row.zero_y_mm - path.zero_y_mm)
+    speed = layout.speed_mm_per_s
+    # Samples lie every 2 ms of the recording, whatever time a lead begins at.
+    begins_s = segment.time_start_s
+    begins_s += (path.x_start_mm - segment.x_start_mm) / speed
+    offset_s = round(segment.time_start_s * RATE_HZ) / RATE_HZ - begins_s
     signal, std = (
-        _at_500_hz(values / row.gain_mm_per_mv, segment, layout.speed_mm_per_s)
+        _at_500_hz(values / row.gain_mm_per_mv, segment, speed, offset_s)
         for values in (height_mm, path.std_mm)
     )
     return LeadReading(segment, index, signal, abs(std), height_mm)
@@ -299,8 +309,15 @@ def read_printed_rows(image, paper_map, layout, row_network):
     return read_segments(layout, rows)
 
 
-def _at_500_hz(values, segment, speed_mm_per_s):
-    """Values every `SAMPLE_MM` of a segment, as samples of 500 Hz."""
+def _at_500_hz(values, segment, speed_mm_per_s, offset_s):
+    """Values every `SAMPLE_MM` of a segment, as samples of 500 Hz.
+
+    The first is wanted so much after, or before, the first value.
+    """
     rate_hz = round(speed_mm_per_s / SAMPLE_MM)
     n_samples = math.floor(segment.width_mm / speed_mm_per_s * RATE_HZ + 0.5)
-    return resample(values, rate_hz, RATE_HZ, n_samples).astype(np.float32)
+    # What is left of sums and differences is no offset.
+    offset_s = 0.0 if abs(offset_s) < LEAST_OFFSET_S else offset_s
+    return resample(values, rate_hz, RATE_HZ, n_samples, offset_s).astype(
+        np.float32
+    )
