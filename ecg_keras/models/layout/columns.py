@@ -35,8 +35,9 @@ MOST_MARKS = 8
 # Gaps stand evenly to so much, and the first column begins so near to where the
 # traces do.
 GAPS_EVEN_MM, GAP_START_MM = 0.6, 3.0
-# What a mark or a gap tells for the columns that it stands between.
-MARKED = 0.5
+# What a mark or a gap tells for the columns that it stands between, and each of
+# several gaps: traces do not end in most rows at once, evenly, by chance.
+MARKED, EVEN_GAP = 0.5, 1.5
 # Names stand so near to where they would, in columns of a usual width.
 NAMED_WIDTH_MM = 2.0
 # Against columns that begin much later than the traces.
@@ -188,7 +189,8 @@ def _between_gaps(n_columns, ends, gaps, pitch_mm):
             ):
                 continue
             unusual = min(_unusual(w, n_columns) for w in (width, width - gap))
-            cost = UNUSUAL_WIDTH * unusual - MARKED * len(number)
+            told = EVEN_GAP if len(number) > 1 else MARKED
+            cost = UNUSUAL_WIDTH * unusual - told * len(number)
             found.append(Columns(first, width, cost, gap_mm=gap))
     return found
 
