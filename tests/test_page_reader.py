@@ -14,6 +14,7 @@ from ecg_keras import page_reader
 from ecg_keras.ecg.digitized import DigitizedEcg
 from ecg_keras.ecg.leads import LEADS
 from ecg_keras.ecg.metrics import record_ratio, score_db
+from ecg_keras.ecg.resampling import resample
 from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.errors import InputError
 from ecg_keras.models.layout import find, trace_edges
@@ -84,11 +85,11 @@ def signals_mv(largest_mv=0.8):
     return largest_mv * mv / np.abs(mv).max()
 
 
-def drawn(layout, mv, pulse_mm=5.0, height_mm=180):
+def drawn(layout, mv, pulse_mm=5.0, height_mm=180, grid_rgb=(240, 160, 160)):
     """A picture of a page and its map."""
     image = np.full((height_mm * PX, 275 * PX, 3), 252, np.uint8)
     image[::PX] = image[:, ::PX] = (252, 225, 225)
-    image[:: 5 * PX] = image[:, :: 5 * PX] = (240, 160, 160)
+    image[:: 5 * PX] = image[:, :: 5 * PX] = grid_rgb
 
     def line(x_mm, y_mm):
         points = np.round(np.stack([x_mm, y_mm], -1) * PX * 8).astype(np.int32)
@@ -310,6 +311,36 @@ def test_columns_begin_after_the_gaps_between_them():
             )
 
 
+@pytest.mark.parametrize(
+    ("later_mm", "later_s"), [(0.0, 0.0008), (0.03, 0.0), (-0.06, 0.0011)]
+)
+def test_samples_lie_in_time_whatever_time_a_lead_begins_at(later_mm, later_s):
+    layout = even_rows((("II",),))
+    (row,) = layout.rows
+    later = dataclasses.replace(
+        row.segments[0],
+        x_start_mm=row.x_start_mm + later_mm,
+        time_start_s=later_s,
+    )
+    image, paper_map = drawn(layout, signals_mv())
+    seen = row_logits(*not_finer_than(image, paper_map), row, Darkness())
+    (whole,), (part,) = (
+        read_segments(
+            dataclasses.replace(
+                layout, rows=(dataclasses.replace(row, segments=(segment,)),)
+            ),
+            [seen],
+        )
+        for segment in (row.segments[0], later)
+    )
+    first_s = round(later_s * 500) / 500
+    expected = resample(
+        whole.signal_mv, 500, 500, 5000, first_s - later_s + later_mm / 25
+    )
+    off = (part.signal_mv[:4990] - expected[:4990])[10:]
+    assert np.abs(off).max() < 0.1 * np.abs(np.diff(expected)).max()
+
+
 def with_gaps(layout, gap_mm):
     """A layout whose columns are as wide, with gaps that take no time."""
 
@@ -333,11 +364,14 @@ def with_gaps(layout, gap_mm):
     ("rows", "column_mm", "gap_mm"),
     [(ROWS_3X4, 62.5, 3.0), (SIX_BY_TWO, 125.0, 3.5)],
 )
-def test_wide_gaps_between_columns_take_no_time(rows, column_mm, gap_mm):
+@pytest.mark.parametrize("grid_rgb", [(240, 160, 160), (230, 40, 60)])
+def test_wide_gaps_between_columns_take_no_time(
+    rows, column_mm, gap_mm, grid_rgb
+):
     layout = evenly_printed(
         "", rows, 15 + 25 * np.arange(len(rows)), 13.0, column_mm, 25.0, 10.0
     )
-    reading = read(with_gaps(layout, gap_mm), signals_mv())
+    reading = read(with_gaps(layout, gap_mm), signals_mv(), grid_rgb=grid_rgb)
     found = reading.printed.rows[0].segments
     assert [segment.lead for segment in found] == list(rows[0])
     for k, segment in enumerate(found):

@@ -42,6 +42,9 @@ SHOWN_OFF_MM = 0.4
 PULSES_OFF_MM = 1.5
 # Of a line's width, as it is measured, so much covers the ends of a gap.
 LINE_SHARE = 0.6
+# The grid is seen so far above and below traces, mm; so much of it, in percent,
+# is to be brighter than they are.
+GRID_MM, GRID_PERCENT, EVERY_MM = (-4.0, -3.0, -2.0, 2.0, 3.0, 4.0), 90, 0.5
 # What is beyond an end has to be brighter by this share of the trace.
 LEAST_BRIGHTER = 0.4
 
@@ -60,7 +63,7 @@ def whole_rows(image, paper_map, rows, whole, x_start_mm, x_end_mm):
         (x_start_mm, length_mm), or None where ends are not seen, the rows are
         no such rows, or what they are longer by may be a line's width.
     """
-    page = _Darkness(image, paper_map)
+    page = _Darkness(image, paper_map, rows)
     start_mm = _usual([page.ink_end(row, x_start_mm, 1) for row in rows])
     end_mm = _usual([page.ink_end(row, x_end_mm, -1) for row in whole])
     longer_mm = end_mm - start_mm - USUAL_ROW_MM
@@ -105,10 +108,10 @@ def with_gaps(image, paper_map, layout, rows, gap_mm=0.0, with_pulses=()):
         return layout
     if gap_mm and len(with_pulses) == n_columns - 1:
         return _divided(layout, with_pulses, _between_pulses(layout, gap_mm))
-    page = _Darkness(image, paper_map)
     seen = [
         row for row, is_divided in zip(rows, divided, strict=True) if is_divided
     ]
+    page = _Darkness(image, paper_map, seen)
     first = layout.rows[divided.index(True)]
     gaps, wider = [], 0.0
     for k, segment in enumerate(first.segments[1:], start=1):
@@ -209,11 +212,29 @@ class _Darkness:
     Args:
         image: (H, W, 3) uint8 RGB.
         paper_map: its `PaperMap`.
+        rows: `row_heights.RowHeights`: of the channels that is taken in which
+            these are the darkest beside the grid.
     """
 
-    def __init__(self, image, paper_map):
-        self.shades = 255 - darkest_channel(image)
+    def __init__(self, image, paper_map, rows):
         self.paper_map = paper_map
+        candidates = [darkest_channel(image), *np.moveaxis(image, -1, 0)]
+        over = []
+        for channel in candidates:
+            self.shades = 255 - channel
+            over.append(self._over_grid(rows))
+        self.shades = 255 - candidates[int(np.argmax(over))]
+
+    def _over_grid(self, rows):
+        """By how much traces are darker than most of what is beside them."""
+        traces, grid = [], []
+        for row in rows:
+            x = np.arange(row.x_start_mm, row.x_end_mm, EVERY_MM)
+            y = row.seen.zero_y_mm - row.at(x)
+            traces.append(self._away(x, y, [0.0]).ravel())
+            grid.append(self._away(x, y, GRID_MM).ravel())
+        grid = np.nanpercentile(np.concatenate(grid), GRID_PERCENT)
+        return np.nanmedian(np.concatenate(traces)) - grid
 
     def around(self, x_mm, y_mm, near_mm):
         """Shades above and below points of a trace.
@@ -225,15 +246,20 @@ class _Darkness:
         Returns:
             (m, n), every 5 `STEP_MM`; None where the picture ends before.
         """
-        near = np.arange(-near_mm, near_mm + STEP_MM, 5 * STEP_MM)[:, None]
-        points = np.stack(np.broadcast_arrays(x_mm, y_mm + near), axis=-1)
-        if not self.paper_map.in_picture(points, self.shades.shape).all():
-            return None
+        near = np.arange(-near_mm, near_mm + STEP_MM, 5 * STEP_MM)
+        shades = self._away(x_mm, y_mm, near)
+        return None if np.isnan(shades).any() else shades
+
+    def _away(self, x_mm, y_mm, off_mm):
+        """(m, n) shades so far below (n,) points; NaN beyond the picture."""
+        y_mm = y_mm + np.array(off_mm)[:, None]
+        points = np.stack(np.broadcast_arrays(x_mm, y_mm), axis=-1)
         px = self.paper_map.to_px(points).astype(np.float32) - 0.5
         shades = cv2.remap(
             self.shades, px[..., 0], px[..., 1], cv2.INTER_LINEAR
-        )
-        return shades.astype(float)
+        ).astype(float)
+        shades[~self.paper_map.in_picture(points, self.shades.shape)] = np.nan
+        return shades
 
     def ink_end(self, row, x_mm, inwards):
         """x in mm where a row's ink ends; NaN where that is not seen.
