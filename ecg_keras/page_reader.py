@@ -438,8 +438,14 @@ class Look:
             if found is None:
                 return self
             first_mm, length_mm = found
-        factor = length_mm / USUAL_ROW_MM
         look = copy.copy(self)
+        as_printed = dataclasses.replace(
+            best, x_start_mm=first_mm, x_end_mm=first_mm + USUAL_ROW_MM
+        )
+        if length_mm == USUAL_ROW_MM:
+            look.candidates = [as_printed, *self.candidates[1:]]
+            return look
+        factor = length_mm / USUAL_ROW_MM
         look.paper_map = self.paper_map.stretched(first_mm, factor)
         look.page = straighten(image, look.paper_map)
 
@@ -462,11 +468,7 @@ class Look:
         ]
         if best.marked_row_mm is None:
             # Its columns are as wide as devices print them by these mm.
-            look.candidates[0] = dataclasses.replace(
-                best,
-                x_start_mm=first_mm,
-                x_end_mm=first_mm + USUAL_ROW_MM,
-            )
+            look.candidates[0] = as_printed
         look.read_rows(image, look.paper_map, row_network)
         return look
 
@@ -477,8 +479,9 @@ class Look:
         if speed is None and best.tells_speed:
             speed = PAPER_SPEED_MM_PER_S
         speeds, gains = written_scales(self.words)
+        measured = speed
         speed, no_speed = _settled(
-            given.speed_mm_per_s, speeds, speed, "mm/s", SPEED_ASSUMED
+            given.speed_mm_per_s, speeds, measured, "mm/s", SPEED_ASSUMED
         )
         gain, no_gain = _settled(
             given.gain_mm_per_mv, gains, gain, "mm/mV", GAIN_ASSUMED
@@ -486,11 +489,21 @@ class Look:
         doubts = (*doubts, *no_gain, *no_speed)
         speed = speed or PAPER_SPEED_MM_PER_S
         if given.speed_mm_per_s is None:
-            unlikely = find.unlikely_beats(
-                self.heights, best.x_start_mm, best.x_end_mm, speed
+            unlikely = functools.partial(
+                find.unlikely_beats,
+                self.heights,
+                best.x_start_mm,
+                best.x_end_mm,
             )
-            if unlikely:
-                doubts = (*doubts, unlikely)
+            if unlikely(speed):
+                # What is written was misread, then.
+                if measured is not None and not unlikely(measured):
+                    speed = measured
+                else:
+                    doubts = (*doubts, unlikely(speed))
+        if given.gain_mm_per_mv is None and not gains:
+            rare = find.rare_gain(self.pulses, len(best.rows))
+            doubts = (*doubts, *filter(None, [rare]))
         if find.lost_beginning(best, self.ends):
             doubts = (*doubts, BEGINNING_LOST)
         layout = find.printed_layout(

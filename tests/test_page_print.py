@@ -1,12 +1,18 @@
 """Print without the grid, rows and pulses of drawn pages."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 
 from ecg_keras.models.layout.columns import trace_ends
-from ecg_keras.models.layout.find import gain_and_speed
-from ecg_keras.models.layout.pulses import find_pulses, gaps_with_pulses
+from ecg_keras.models.layout.find import gain_and_speed, rare_gain
+from ecg_keras.models.layout.pulses import (
+    FoundPulse,
+    find_pulses,
+    gaps_with_pulses,
+)
 from ecg_keras.models.layout.straight_page import straighten
 from ecg_keras.models.layout.trace_rows import find_rows
 from ecg_keras.page.paper_map import PaperMap
@@ -217,6 +223,24 @@ def test_pulses_before_each_column_are_gaps(each):
         return
     expected = [(start - 8.0, start) for start in starts[1:]]
     np.testing.assert_allclose(gaps, expected, atol=0.8)
+
+
+def test_waves_before_the_ends_of_rows_are_no_pulses():
+    """Raised ST segments, 5 mm high, and 12 mm of trace behind them."""
+    image = paper("lines")
+    x = np.arange(0, 250, 0.1)
+    for y in (30, 60, 90):
+        height = 5.0 * ((x > 233) & (x < 238))
+        line(image, X0_MM + x, y - height)
+    page = mapped(image)
+    assert find_pulses(page, find_rows(page)) == []
+
+
+def test_a_rare_gain_that_few_pulses_tell_is_doubtful():
+    pulse = FoundPulse(0, "left", 5.0, 10.0, 30.0, 5.0, 0.95)
+    assert rare_gain([pulse] * 4, 4) is None
+    assert rare_gain([dataclasses.replace(pulse, height_mm=9.75)], 4) is None
+    assert "1 of 4 rows" in rare_gain([pulse], 4)
 
 
 def test_traces_without_pulses_have_none():

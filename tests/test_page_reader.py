@@ -238,6 +238,24 @@ def test_ends_of_rows_beyond_the_picture_or_at_a_pulse_are_not_seen():
     assert whole_rows(with_pulse, paper_map, rows, rows, 15.0, 265.5) is None
 
 
+def test_rows_of_250_mm_begin_where_their_ink_does():
+    layout = even_rows((*ROWS_3X4, ("II",)))
+    image, paper_map = drawn(layout, np.zeros((12, 5000)), pulse_mm=None)
+    level = np.zeros(5300)
+    (row,) = (
+        RowHeights(
+            RowLogits(row.zero_y_mm, 10.0, np.zeros((2, 2))), 15.0, 265.0,
+            level, level,
+        )
+        for row in layout.rows[3:]
+    )  # fmt: skip
+    for off_mm in (-0.6, 0.0, 0.6):
+        found = whole_rows(
+            image, paper_map, [row], [row], 15.0 + off_mm, 265.0 + off_mm
+        )
+        assert found == pytest.approx((15.0, 250.0), abs=0.05)
+
+
 @pytest.mark.parametrize("factor", [0.4, 1.0, 2.5])
 def test_paper_without_a_grid_has_the_scale_of_its_pulses(factor):
     image, _ = drawn(even_rows((*ROWS_3X4, ("II",))), signals_mv())
@@ -401,6 +419,7 @@ def test_pulses_between_columns_take_no_time(found_mm, shown_mm):
             if k < 3:
                 assert segment.x_end_mm == pytest.approx(starts[k] - found_mm)
     assert trace_edges.shows_usual_columns(found) is (shown_mm == 62.5)
+    assert trace_edges.shows_usual_columns(even_rows((("I",), ("II",))))
 
 
 def test_a_gap_that_is_not_seen_between_two_that_are():
@@ -741,19 +760,32 @@ def test_written_speed_and_gain_count(
     written, pulse_mm, found, n_doubts, monkeypatch
 ):
     """What nothing else tells they tell; where pulses differ is doubtful."""
-    words = []
-    for index, word in enumerate(written):
-        shares = np.zeros(len(CLASSES))
-        shares[0], shares[CLASSES.index(word)] = 0.1, 0.9
-        words.append(FoundName(30.0 + 15 * index, 170.0, tuple(shares)))
-    monkeypatch.setattr(page_reader, "find_names", lambda *_: words)
-    layout = even_rows(tuple(zip(LEADS[:6], LEADS[6:], strict=True)))
-    image, paper_map = drawn(layout, signals_mv(), pulse_mm=pulse_mm)
-    reader = PageReader(Darkness(), None, name_network="names")
-    digitized = reader.read_mapped(image, paper_map).digitized
+    digitized = read_with_words(written, monkeypatch, pulse_mm)
     assert (digitized.speed_mm_per_s, digitized.gain_mm_per_mv) == found
     doubts = [doubt for doubt in digitized.reasons if "mm/" in doubt]
     assert len(doubts) == n_doubts, digitized.reasons
+
+
+def test_a_written_speed_at_which_no_heart_beats_does_not_count(monkeypatch):
+    """Pulses tell 50 mm/s; at 12.5 mm/s beats would be 3 s apart."""
+    words = ("12.5 mm/s", "10 mm/mV")
+    digitized = read_with_words(words, monkeypatch, 10, speed=50.0)
+    assert digitized.speed_mm_per_s == 50
+    assert digitized.quality == "doubtful"
+
+
+def read_with_words(words, monkeypatch, pulse_mm, speed=25.0):
+    """A page of 6x2 that has such words of speed and gain on it."""
+    found = []
+    for index, word in enumerate(words):
+        shares = np.zeros(len(CLASSES))
+        shares[0], shares[CLASSES.index(word)] = 0.1, 0.9
+        found.append(FoundName(30.0 + 15 * index, 170.0, tuple(shares)))
+    monkeypatch.setattr(page_reader, "find_names", lambda *_: found)
+    layout = even_rows(tuple(zip(LEADS[:6], LEADS[6:], strict=True)), speed)
+    image, paper_map = drawn(layout, signals_mv(), pulse_mm=pulse_mm)
+    reader = PageReader(Darkness(), None, name_network="names")
+    return reader.read_mapped(image, paper_map).digitized
 
 
 @pytest.mark.slow

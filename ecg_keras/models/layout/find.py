@@ -34,6 +34,7 @@ from ecg_keras.models.layout.relations import (
     evidence_of_each,
 )
 from ecg_keras.models.layout.row_heights import PER_MM
+from ecg_keras.page.paper import GAIN_MM_PER_MV
 from ecg_keras.page.printed_layout import Pulse, evenly_printed
 
 # Long columns are compared piece by piece, of about so many mm.
@@ -51,6 +52,9 @@ WHOLE_ROWS_MM, WHOLE_OFF = (125.0, 250.0, 500.0), 0.01
 TELLING_COLUMN_MM, TELLING_OFF_MM = 62.5, 2.0
 # Beats are seldom less or more apart: 37 strangers' pages have 0.38 to 1.06 s.
 LEAST_BEAT_S, MOST_BEAT_S, LEAST_BEATS_APART = 0.28, 1.5, 2
+# Devices print pulses at this share of rows; of another gain than 10 mm/mV what
+# stands at fewer may be waves.
+PULSED_SHARE = 0.7
 # Columns of 2.5 s that marks say to be wider or narrower by more are so because
 # the paper's mm are, or the paper did not run at its speed.
 MARKS_TELL_MM = 0.6
@@ -259,11 +263,12 @@ def _with_names(kinds, rows, ends, separators, gaps, names):
                 [row.seen.zero_y_mm for row in own]
                 for own in (taken, _left_out(rows, kind, first))
             )
-            # Names tell no mm of where columns are.
+            # Names tell no mm of where columns are, but how far these reach.
             known = {}
             tried = []
             for own in columns:
-                place = round(own.x_start_mm / 3), round(own.column_mm)
+                reach_mm = kind.n_columns * own.column_mm
+                place = round(own.x_start_mm / 3), round(reach_mm)
                 if place not in known:
                     known[place] = _Named.of(
                         kind, zero_y_mm, left_out_mm, own, names
@@ -710,6 +715,22 @@ def gain_and_speed(pulses):
         elif width >= 8.0:
             speed = 50.0
     return gain, speed
+
+
+def rare_gain(pulses, n_rows):
+    """A reason to doubt a gain that few pages have, or None.
+
+    Args:
+        pulses: list of `FoundPulse`.
+        n_rows: how many rows the page has.
+    """
+    gain, _ = gain_and_speed(pulses)
+    if gain in (None, GAIN_MM_PER_MV) or len(pulses) >= PULSED_SHARE * n_rows:
+        return None
+    return (
+        f"pulses of {gain:g} mm a mV are seen at {len(pulses)} of {n_rows} "
+        "rows: they may be waves"
+    )
 
 
 def unlikely_beats(rows, x_start_mm, x_end_mm, speed_mm_per_s):

@@ -17,6 +17,8 @@ WIDTHS_MM = np.arange(2.0, 12.6, 0.25)
 # A pulse is looked for so far before and after the ends of rows.
 BEFORE_MM = 16.0
 WITHIN_MM = 18.0
+# At the right no more than so much of a row is behind it: its foot.
+BEHIND_MM = 6.0
 # Its foot lies so far from the row's line, mm; its height errs by so much.
 FOOT_MM = 9.0
 HEIGHT_OFF = (-0.03, 0.0, 0.03)
@@ -224,8 +226,12 @@ def _found_pulses(page, rows, print_px):
             )
             if found is None and side == "left":
                 found = _half_pulse(page, print_px, row)
-            if found is not None:
-                pulses.append(FoundPulse(index, side, *found))
+            if found is None:
+                continue
+            pulse = FoundPulse(index, side, *found)
+            # Waves are high and flat, too.
+            if side == "left" or row.x_end_mm - pulse.x_end_mm < BEHIND_MM:
+                pulses.append(pulse)
     sides = []
     for side in ("left", "right"):
         alike = _alike([pulse for pulse in pulses if pulse.side == side])

@@ -60,8 +60,9 @@ def whole_rows(image, paper_map, rows, whole, x_start_mm, x_end_mm):
         x_start_mm, x_end_mm: where they were found to begin and end.
 
     Returns:
-        (x_start_mm, length_mm), or None where ends are not seen, the rows are
-        no such rows, or what they are longer by may be a line's width.
+        (x_start_mm, length_mm), or None where ends are not seen, or the rows
+        are no such rows. They are 250 mm long where what they are longer by may
+        be a line's width.
     """
     page = _Darkness(image, paper_map, rows)
     start_mm = _usual([page.ink_end(row, x_start_mm, 1) for row in rows])
@@ -73,7 +74,7 @@ def whole_rows(image, paper_map, rows, whole, x_start_mm, x_end_mm):
     if not abs(off_mm) < MOST_OFF_MM:
         return None
     if -LEAST_SHORTER_MM < longer_mm < width_mm:
-        return None
+        return start_mm + longer_mm / 2, USUAL_ROW_MM
     return start_mm + width_mm / 4, USUAL_ROW_MM + off_mm
 
 
@@ -141,8 +142,13 @@ def _divided(layout, gaps, shown_mm):
 
 
 def shows_usual_columns(layout):
-    """Whether columns show as much time as devices print in one."""
+    """Whether columns show as much time as devices print in one.
+
+    Rows of one column do, whatever they show.
+    """
     segments = max((row.segments for row in layout.rows), key=len)
+    if len(segments) < 2:
+        return True
     shown_s = segments[1].time_start_s - segments[0].time_start_s
     shown_mm = shown_s * layout.speed_mm_per_s
     return bool(np.isclose(USUAL_COLUMNS_MM, shown_mm, atol=0.05).any())
