@@ -1,0 +1,184 @@
+"""Pages without a truth, perturbed, against the same pages as they are.
+
+    python -m benchmarks.perturbed --data-dir FOLDER
+
+Each picture of a folder is read as it is, and again smaller, cut at its sides,
+photographed on a desk, and in grey. A page is misled where it is good, its
+layout is another or it is read at less than 10 dB of the page as it is, if that
+was good, too: nothing of these takes what a lead is named by or when it begins.
+"""
+
+import dataclasses
+import sys
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from ecg_keras.commands.evaluate_pages import MISREAD_DB, SUFFIXES
+from ecg_keras.ecg.digitized import GOOD, REFUSED
+from ecg_keras.ecg.leads import RATE_HZ
+from ecg_keras.ecg.metrics import record_ratio, score_db
+from ecg_keras.page.images import read_image
+from ecg_keras.page_reader import load_page_reader
+from ecg_keras.settings import parse_flags, run_command, setting
+
+MOST_CUT_SHARE = 0.07
+
+
+@dataclasses.dataclass(frozen=True)
+class PerturbedConfig:
+    """Settings of benchmarks/perturbed.py."""
+
+    data_dir: str = setting(".", "folder of pictures of pages")
+    seed: int = setting(0, "seed of all that is random")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a perturbed page was read.
+
+    Attributes:
+        quality: "good", "doubtful" or "refused".
+        is_same: whether its layout is that of the page as it is.
+        db: of the page as it is; NaN where that is not good.
+    """
+
+    quality: str
+    is_same: bool
+    db: float
+
+    @property
+    def is_misled(self):
+        is_other = not self.is_same or self.db < MISREAD_DB
+        return self.quality == GOOD and is_other
+
+
+def smaller(image, rng):
+    share = rng.uniform(0.55, 0.75)
+    small = cv2.resize(
+        image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA
+    )
+    return _as_jpeg(small, rng.integers(40, 70))
+
+
+def cut(image, rng):
+    height, width = image.shape[:2]
+    top, bottom, left, right = rng.uniform(0, MOST_CUT_SHARE, 4)
+    rows = slice(int(top * height), height - int(bottom * height))
+    columns = slice(int(left * width), width - int(right * width))
+    return np.ascontiguousarray(image[rows, columns])
+
+
+def photographed(image, rng):
+    size = np.array(image.shape[1::-1])
+    margin = 0.12 * size.max()
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * size
+    moved = corners + rng.uniform(-0.06, 0.06, (4, 2)) * size + margin
+    width, height = (size + 2 * margin).astype(int).tolist()
+    photo = cv2.warpPerspective(
+        image,
+        cv2.getPerspectiveTransform(
+            corners.astype(np.float32), moved.astype(np.float32)
+        ),
+        (width, height),
+        flags=cv2.INTER_AREA,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=rng.integers(40, 160, 3).tolist(),
+    ).astype(float)
+    y, x = np.mgrid[:height, :width]
+    turn = rng.uniform(0, 2 * np.pi)
+    shade = np.cos(turn) * (x / width - 0.5) + np.sin(turn) * (y / height - 0.5)
+    photo *= (1 + 0.35 * shade[..., None]) * rng.uniform(0.75, 0.95)
+    photo = cv2.GaussianBlur(photo, (0, 0), rng.uniform(0.4, 0.9))
+    return _as_jpeg(photo + rng.normal(0, 4, photo.shape), 70)
+
+
+def in_grey(image, rng):
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(float)
+    grey = cv2.GaussianBlur(grey, (0, 0), 0.5)
+    grey = 150 + rng.uniform(0.6, 0.9) * (grey - 128)
+    grey = grey + rng.normal(0, 5, grey.shape)
+    return _as_jpeg(np.repeat(grey[..., None], 3, axis=-1), 60)
+
+
+KINDS = (smaller, cut, photographed, in_grey)
+
+
+def main():
+    config = parse_flags(PerturbedConfig, __doc__.split("\n")[0])
+    reader = load_page_reader()
+    outcomes = {kind.__name__: [] for kind in KINDS}
+    pictures = sorted(
+        path
+        for path in Path(config.data_dir).iterdir()
+        if path.suffix.lower() in SUFFIXES
+    )
+    for path in tqdm(pictures):
+        image = read_image(path)
+        whole = reader.read(image)
+        for kind in KINDS:
+            name = f"{kind.__name__} {path.stem}"
+            rng = np.random.default_rng(
+                [config.seed, zlib.crc32(name.encode())]
+            )
+            reading = reader.read(kind(image, rng))
+            outcome = compared(whole, reading)
+            outcomes[kind.__name__].append(outcome)
+            tqdm.write(
+                f"{path.stem:20s} {_found(whole):24s} {kind.__name__:12s} "
+                f"{_found(reading):24s} {outcome.quality:8s} "
+                f"{outcome.db:5.1f} dB{'  MISLED' * outcome.is_misled}"
+            )
+    for name, own in outcomes.items():
+        print(summary(name, own))
+    print(summary("all", [one for own in outcomes.values() for one in own]))
+
+
+def compared(whole, reading):
+    """The `Outcome` of a page, from its `PageReading` and that as it is."""
+    digitized = reading.digitized
+    db = np.nan
+    if GOOD == whole.digitized.quality and digitized.quality != REFUSED:
+        label = whole.digitized.signals_mv
+        found = np.full_like(label, np.nan)
+        n = min(label.shape[1], digitized.signals_mv.shape[1])
+        found[:, :n] = digitized.signals_mv[:, :n]
+        label = np.where(np.isfinite(found), label, np.nan)
+        label[~np.isfinite(label).any(axis=1)] = 0.0
+        ratio = record_ratio(label, np.nan_to_num(found), RATE_HZ)
+        db = score_db([ratio])
+    is_same = _found(whole) == _found(reading)
+    return Outcome(digitized.quality, is_same, db)
+
+
+def summary(name, outcomes):
+    """A line on some outcomes."""
+    n = len(outcomes)
+    read = [one for one in outcomes if one.quality != REFUSED]
+    good = [one for one in outcomes if one.quality == GOOD]
+    return (
+        f"{name:12s} {n:3d} pages, layout as before "
+        f"{sum(one.is_same for one in read) / n:4.0%}, good "
+        f"{len(good) / n:4.0%}, refused {1 - len(read) / n:4.0%}, misled "
+        f"{sum(one.is_misled for one in outcomes)}, median of those good "
+        f"before {np.nanmedian([one.db for one in outcomes]):.1f} dB"
+    )
+
+
+def _found(reading):
+    return "nothing" if reading.printed is None else reading.printed.name
+
+
+def _as_jpeg(image, quality):
+    """What is left of an RGB picture in a JPEG."""
+    pixels = np.rint(image).clip(0, 255).astype(np.uint8)[..., ::-1]
+    flags = [cv2.IMWRITE_JPEG_QUALITY, int(quality)]
+    coded = cv2.imencode(".jpg", pixels, flags)[1]
+    return np.ascontiguousarray(cv2.imdecode(coded, 1)[..., ::-1])
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
