@@ -130,6 +130,9 @@ def test_beats_that_repeat_or_go_on_tell_which_seconds_columns_show():
     # Even beats, of which a column shows a whole number.
     even = 10.0 + 20.0 * np.arange(5)
     assert same_seconds(even, even + 100.0, 100.0) is None
+    # So far on is no whole number of them: clocks would strike between.
+    assert same_seconds(even, even + 90.0, 90.0) is True
+    assert same_seconds(even, even + 100.0, 90.0) is False
     # A strip goes on below the first column's and other seconds.
     strip = np.concatenate([first, later])
     assert same_seconds(first, later, 97.0, strip) is False

@@ -38,9 +38,10 @@ SURE_FREE = 4
 # much.
 LEAST_BEATS, MOST_BEATS, BEAT_OFF_MM, LEAD_OFF_MM = 3, 0.75, 0.5, 1.5
 NEXT_MM = 2.0
-# Beats whose distances differ by less are even; so many uneven ones do not
-# repeat by chance. A real 3x4+1 page has four that do.
-EVEN_MM, SURE_BEATS = 1.5, 5
+# Beats whose distances differ by less are even, and repeat by chance where
+# columns are a whole number of them apart, to so much. So many uneven ones do
+# not. A real 3x4+1 page has four that do.
+EVEN_MM, WHOLE_BEATS, SURE_BEATS = 1.5, 0.3, 5
 
 
 def find_beats(heights, per_mm):
@@ -148,10 +149,28 @@ def same_seconds(first_mm, later_mm, apart_mm, strip_mm=None):
         follows = min(rr_mm) - NEXT_MM < next_mm < max(rr_mm) + NEXT_MM
     if repeats:
         # Even or few beats stand there by chance.
-        by_chance = np.ptp(np.diff(first_mm)) < EVEN_MM
+        by_chance = repeat_by_chance(first_mm, apart_mm)
         by_chance |= min(len(first_mm), len(later_mm)) < SURE_BEATS
         return None if by_chance or strip_mm is not None and follows else True
     return False if follows else None
+
+
+def repeat_by_chance(beats_mm, apart_mm):
+    """Whether beats so far on stand at the same places, as by a clock.
+
+    They do where beats are even and so far on is a whole number of them. One
+    may be seen beside its place, as at an edge.
+
+    Args:
+        beats_mm: (n,) x, three at least.
+        apart_mm: how far on.
+    """
+    rr_mm = np.diff(beats_mm)
+    usual_mm = np.median(rr_mm)
+    odd = np.abs(rr_mm - usual_mm).argmax()
+    is_even = np.ptp(np.delete(rr_mm, odd)) < EVEN_MM
+    off = apart_mm / usual_mm - round(apart_mm / usual_mm)
+    return bool(is_even and abs(off) < WHOLE_BEATS)
 
 
 def _stand_at(beats_mm, others_mm):

@@ -16,7 +16,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ecg_keras.ecg.leads import LIMB_LEADS
-from ecg_keras.models.layout.beats import RowBeats, find_beats, same_seconds
+from ecg_keras.models.layout.beats import (
+    RowBeats,
+    find_beats,
+    repeat_by_chance,
+    same_seconds,
+)
 from ecg_keras.models.layout.columns import (
     GAP_START_MM,
     TraceEnds,
@@ -689,13 +694,11 @@ def _simultaneous(candidate, rows):
     strip_mm = None
     if strips:
         strip_mm = np.concatenate([beats(window, strips) for window in windows])
-    told = same_seconds(
-        *(beats(window, window[2]) for window in windows),
-        candidate.column_mm,
-        strip_mm,
-    )
-    if told is None and candidate.is_simultaneous:
-        return True
+    first_mm, later_mm = (beats(window, window[2]) for window in windows)
+    told = same_seconds(first_mm, later_mm, candidate.column_mm, strip_mm)
+    if told is None and candidate.is_simultaneous and len(first_mm) > 2:
+        by_chance = repeat_by_chance(first_mm, candidate.column_mm)
+        return None if by_chance else True
     return told
 
 
