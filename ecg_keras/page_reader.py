@@ -439,10 +439,12 @@ class Look:
                 return self
             first_mm, length_mm = found
         look = copy.copy(self)
-        as_printed = dataclasses.replace(
-            best, x_start_mm=first_mm, x_end_mm=first_mm + USUAL_ROW_MM
-        )
-        if length_mm == USUAL_ROW_MM:
+        as_printed = dataclasses.replace(best, x_start_mm=first_mm)
+        if length_mm is not None:
+            as_printed = dataclasses.replace(
+                as_printed, x_end_mm=first_mm + USUAL_ROW_MM
+            )
+        if length_mm in (None, USUAL_ROW_MM):
             look.candidates = [as_printed, *self.candidates[1:]]
             return look
         factor = length_mm / USUAL_ROW_MM

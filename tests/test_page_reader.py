@@ -231,7 +231,8 @@ def test_ends_of_rows_beyond_the_picture_or_at_a_pulse_are_not_seen():
     found = whole_rows(image, paper_map, rows, rows, 15.0, 265.5)
     assert found == pytest.approx((15.0, 250.5), abs=0.2)
     cut = image[:, : 265 * PX]
-    assert whole_rows(cut, paper_map, rows, rows, 15.0, 265.5) is None
+    start_mm, length_mm = whole_rows(cut, paper_map, rows, rows, 15.0, 265.5)
+    assert start_mm == pytest.approx(15.0, abs=0.2) and length_mm is None
     blank = np.full_like(image, 255)
     assert whole_rows(blank, paper_map, rows, rows, 15.0, 265.5) is None
     with_pulse, _ = drawn(layout, flat)
@@ -254,6 +255,12 @@ def test_rows_of_250_mm_begin_where_their_ink_does():
             image, paper_map, [row], [row], 15.0 + off_mm, 265.0 + off_mm
         )
         assert found == pytest.approx((15.0, 250.0), abs=0.05)
+    # Of one row alone, of three, it may be a mark that is seen.
+    beyond = dataclasses.replace(
+        row, seen=dataclasses.replace(row.seen, zero_y_mm=300.0)
+    )
+    rows = [row, beyond, beyond]
+    assert whole_rows(image, paper_map, rows, [row], 15.0, 265.0) is None
 
 
 @pytest.mark.parametrize("factor", [0.4, 1.0, 2.5])

@@ -50,7 +50,7 @@ LEAST_BRIGHTER = 0.4
 
 
 def whole_rows(image, paper_map, rows, whole, x_start_mm, x_end_mm):
-    """Where rows of 250 mm begin and how long they are by the grid.
+    """Where rows begin and, of rows of 250 mm, how long they are by the grid.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -60,15 +60,17 @@ def whole_rows(image, paper_map, rows, whole, x_start_mm, x_end_mm):
         x_start_mm, x_end_mm: where they were found to begin and end.
 
     Returns:
-        (x_start_mm, length_mm), or None where ends are not seen, or the rows
-        are no such rows. They are 250 mm long where what they are longer by may
-        be a line's width.
+        (x_start_mm, length_mm), or None where their beginning is not seen, or
+        they are no such rows. They are 250 mm long where what they are longer
+        by may be a line's width; None where their end is not seen.
     """
     page = _Darkness(image, paper_map, rows)
     start_mm = _usual([page.ink_end(row, x_start_mm, 1) for row in rows])
     end_mm = _usual([page.ink_end(row, x_end_mm, -1) for row in whole])
     longer_mm = end_mm - start_mm - USUAL_ROW_MM
     width_mm = min(page.line_width(row, x_start_mm) for row in rows)
+    if np.isnan(end_mm) and np.isfinite(start_mm + width_mm):
+        return start_mm + width_mm / 4, None
     off_mm = longer_mm - width_mm / 2
     # False of NaN, too.
     if not abs(off_mm) < MOST_OFF_MM:
@@ -79,11 +81,13 @@ def whole_rows(image, paper_map, rows, whole, x_start_mm, x_end_mm):
 
 
 def _usual(ends_mm):
-    """The median of those that are seen; NaN where they differ."""
-    ends_mm = np.array(ends_mm)[np.isfinite(ends_mm)]
-    if not len(ends_mm) or np.ptp(ends_mm) > MOST_APART_MM:
+    """The median of those that are seen; NaN where they differ, or most are
+    not: what is seen of few is a mark at their end.
+    """
+    seen_mm = np.array(ends_mm)[np.isfinite(ends_mm)]
+    if 2 * len(seen_mm) <= len(ends_mm) or np.ptp(seen_mm) > MOST_APART_MM:
         return np.nan
-    return float(np.median(ends_mm))
+    return float(np.median(seen_mm))
 
 
 def with_gaps(image, paper_map, layout, rows, gap_mm=0.0, with_pulses=()):
