@@ -81,11 +81,13 @@ def whole_rows(image, paper_map, rows, whole, x_start_mm, x_end_mm):
 
 
 def _usual(ends_mm):
-    """The median of those that are seen; NaN where they differ, or most are
-    not: what is seen of few is a mark at their end.
+    """The median of those that are seen; NaN where they differ, or less than
+    half are: what is seen of few is a mark at their end.
     """
     seen_mm = np.array(ends_mm)[np.isfinite(ends_mm)]
-    if 2 * len(seen_mm) <= len(ends_mm) or np.ptp(seen_mm) > MOST_APART_MM:
+    if not len(seen_mm) or 2 * len(seen_mm) < len(ends_mm):
+        return np.nan
+    if np.ptp(seen_mm) > MOST_APART_MM:
         return np.nan
     return float(np.median(seen_mm))
 
