@@ -3,9 +3,9 @@
     python -m benchmarks.perturbed --data-dir FOLDER
 
 Each picture of a folder is read as it is, and again smaller, cut at its sides,
-photographed on a desk, and in grey. A page is misled where it is good, its
-layout is another or it is read at less than 10 dB of the page as it is, if that
-was good, too: nothing of these takes what a lead is named by or when it begins.
+photographed on a desk, and in grey. The reader is misled where it calls such a
+page good though its layout is another than before, or the page was good before
+and is read at less than 10 dB of what was read then.
 """
 
 import dataclasses
