@@ -497,12 +497,12 @@ class Look:
                 best.x_start_mm,
                 best.x_end_mm,
             )
-            if unlikely(speed):
-                # What is written was misread, then.
-                if measured is not None and not unlikely(measured):
-                    speed = measured
-                else:
-                    doubts = (*doubts, unlikely(speed))
+            reason = unlikely(speed)
+            if reason and measured is not None and not unlikely(measured):
+                # What is written was misread.
+                speed = measured
+            elif reason:
+                doubts = (*doubts, reason)
         if given.gain_mm_per_mv is None and not gains:
             rare = find.rare_gain(self.pulses, len(best.rows))
             doubts = (*doubts, *filter(None, [rare]))
