@@ -41,9 +41,8 @@ from ecg_keras.models.reading.printed_rows import (
     read_segments,
     start_compiling,
 )
-from ecg_keras.models.reading.row_network import with_mean_weights
 from ecg_keras.models.weight_files import read_packaged_network
-from ecg_keras.packaged import PAGE_READER, PRESETS, READER_WEIGHTS
+from ecg_keras.packaged import PAGE_READER, READER_WEIGHTS
 from ecg_keras.page.layouts import COMPETITION
 from ecg_keras.page.paper import GAIN_MM_PER_MV, PAPER_SPEED_MM_PER_S
 from ecg_keras.page.paper_map import PaperMap
@@ -69,6 +68,8 @@ COLUMNS_UNUSUAL = (
     "columns begin with a pulse and are of no usual width: when each begins is "
     "not sure"
 )
+# Traces that go on for more mm after their leads show more than these.
+MOST_UNREAD_MM = 8.0
 # The first look reads most pages better: of two that are as sure to a tenth it
 # counts. On 84 pages with truth a tenth costs nothing, a third 0.1 dB.
 SURER_BY = 0.9
@@ -116,8 +117,6 @@ class PageReader:
         register: function of an image and of its px for each mm, or None, that
             finds its `Registration`.
         given: `Given`, what the user says of all pages.
-        second_network: the row network of a second look, at pages that are not
-            read surely; None: the same.
         name_network: see `name_network.build_name_network`; None: names of
             leads, and speed and gain, are not read.
     """
@@ -127,13 +126,11 @@ class PageReader:
         row_network,
         register,
         given=None,
-        second_network=None,
         name_network=None,
     ):
         self.row_network = row_network
         self.register = register
         self.given = given or Given()
-        self.second_network = second_network or row_network
         self.name_network = name_network
 
     def read(self, image):
@@ -187,8 +184,10 @@ class PageReader:
         page = straighten(image, paper_map)
         pulses = find_pulses(page, find_rows(page))
 
-        def read(picture, map_of_it, network):
-            readings = read_printed_rows(picture, map_of_it, layout, network)
+        def read(picture, map_of_it):
+            readings = read_printed_rows(
+                picture, map_of_it, layout, self.row_network
+            )
             return _reading(
                 image, paper_map, page, layout, readings, pulses, doubts
             )
@@ -226,10 +225,9 @@ class PageReader:
 
         best = best.with_whole_rows(image, self.row_network)
 
-        def read(picture, map_of_it, network):
-            # The picture itself has been matched by the first network.
-            if picture is not image or network is not self.row_network:
-                best.match(self.kinds, picture, map_of_it, network)
+        def read(picture, map_of_it):
+            if picture is not image:
+                best.match(self.kinds, picture, map_of_it, self.row_network)
             return best.reading(doubts)
 
         return self.surest_of_pictures(
@@ -284,15 +282,14 @@ class PageReader:
         its grid, which is coarser: that loses what is fine, and noise.
 
         Args:
-            read: function of an image, its `PaperMap` and the row network for
-                it, a `PageReading`.
+            read: function of an image and its `PaperMap`, a `PageReading`.
             image, paper_map, doubts: see `read_mapped`.
             page: `StraightPage` of the picture.
 
         Returns:
             `PageReading`, the surest one.
         """
-        reading = read(image, paper_map, self.row_network)
+        reading = read(image, paper_map)
         # Another look tells nothing of these.
         settled = {*doubts, SPEED_ASSUMED, GAIN_ASSUMED}
         if set(reading.digitized.reasons) <= settled:
@@ -300,13 +297,7 @@ class PageReader:
         # Tables and charts have rows, too: without a pulse they are no ECG.
         if reading.digitized.quality == REFUSED and not reading.printed.pulses:
             return reading
-        if self.second_network is not self.row_network:
-            again = read(image, paper_map, self.second_network)
-            if again.digitized.quality == GOOD:
-                return again
-            reading = _surer(reading, again)
-        again = read(*page.without_grid(), self.second_network)
-        return _surer(reading, again)
+        return _surer(reading, read(*page.without_grid()))
 
     @property
     def kinds(self):
@@ -511,6 +502,12 @@ class Look:
         layout = find.printed_layout(
             best, self.heights, self.pulses, speed, gain or GAIN_MM_PER_MV
         )
+        unread_mm = self.ends.x_end_mm - max(r.x_end_mm for r in layout.rows)
+        if unread_mm > MOST_UNREAD_MM:
+            doubts = (
+                *doubts,
+                f"traces go on for {unread_mm:.0f} mm after the leads end",
+            )
         rows = self.heights[best.first_row :][: len(layout.rows)]
         layout = trace_edges.with_gaps(
             self.image,
@@ -632,16 +629,12 @@ def load_page_reader(given=None):
     Args:
         given: `Given`, what is known of all pages.
     """
-    tracers, own = (
-        read_packaged_network(path, "row_network")
-        for path in (PRESETS["tracer"], READER_WEIGHTS)
+    rows, names = (
+        read_packaged_network(READER_WEIGHTS, name)
+        for name in ("row_network", "name_network")
     )
-    names = read_packaged_network(READER_WEIGHTS, "name_network")
     start_compiling()
-    # The tracer's follows clean traces best, the reader's own those that wear
-    # and scanners left little of; their mean follows both.
-    first = with_mean_weights([tracers, own])
-    return PageReader(first, register, given, own, names)
+    return PageReader(rows, register, given, name_network=names)
 
 
 def load_page_looker():

@@ -14,6 +14,7 @@ from ecg_keras.models.reading.printed_rows import (
     not_finer_than,
     read_printed_rows,
     row_image,
+    row_logits,
 )
 from ecg_keras.page.paper import (
     GAIN_MM_PER_MV,
@@ -33,6 +34,7 @@ from ecg_keras.page.row_images import (
     N_BINS,
     STRIP_HEIGHT,
     bins_mv,
+    pixels_mv,
 )
 
 
@@ -81,6 +83,8 @@ class FollowsARamp:
     At sample k of the strip the trace is k / 4000 mV high, at 10 mm/mV.
     """
 
+    input_shape = (None, 800, None, 3)
+
     def predict_on_batch(self, strip):
         n_samples = 2 * strip.shape[2]
         wanted = np.arange(n_samples) / 4000
@@ -102,6 +106,37 @@ def test_speed_and_gain_say_what_a_height_means(speed, gain):
     assert len(reading.signal_mv) == round(50 / speed * 500)
     np.testing.assert_allclose(reading.signal_mv, height_mm / gain, atol=0.02)
     assert (reading.std_mv > 0).all()
+
+
+def test_a_network_that_asks_is_told_where_the_other_rows_are():
+    rows = tuple(
+        Row(y, 10.0, (Segment("V1", 10.0, 60.0, 0.0),)) for y in (20, 34, 50)
+    )
+    image = np.full((60, 80, 3), 200, np.uint8)
+    paper_map = PaperMap.from_homography(np.eye(3), (0, 0, 80, 60), 5)
+    seen = []
+
+    class Asks(FollowsARamp):
+        input_shape = (None, 800, None, 4)
+
+        def predict_on_batch(self, strip):
+            seen.append(strip[0])
+            return super().predict_on_batch(strip)
+
+    row_logits(image, paper_map, rows, 1, Asks())
+    (strip,) = seen
+    assert (strip[..., :3] == 200).all()
+    assert (strip[..., 3] == strip[:, :1, 3]).all()
+    (at_line,) = np.nonzero(strip[:, 0, 3] > 235)
+    height_mm = pixels_mv(at_line) * GAIN_MM_PER_MV
+    # The upper row is 14 mm above this one, the lower one 16 mm below.
+    above, below = height_mm[height_mm > 0], height_mm[height_mm < 0]
+    np.testing.assert_allclose(above, 14, atol=0.2)
+    np.testing.assert_allclose(below, -16, atol=0.2)
+    assert len(above) and len(below)
+    # A row alone has no others.
+    row_logits(image, paper_map, rows[:1], 0, Asks())
+    assert not seen[1][..., 3].any()
 
 
 def test_leads_of_several_lengths_are_read_one_after_the_other():

@@ -27,7 +27,7 @@ from ecg_keras.page.layouts import COMPETITION, OTHERS, Layout
 from ecg_keras.page.paper import PX_PER_MM
 from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.page.printed_layout import PrintedLayout, Row, Segment
-from ecg_keras.page.row_images import mv_pixels
+from ecg_keras.page.row_images import STRIP_HEIGHT, mv_pixels
 
 N_COLUMNS = 320
 # A page of two rows at 50 mm/s, drawn by hand at 14 px per mm.
@@ -126,6 +126,30 @@ def test_a_part_is_what_the_reader_sees_of_the_row(pictures):
             )
             for k, first in seen
         )
+
+
+def test_a_network_may_learn_where_the_other_rows_are(pictures):
+    """Rows of the page are 14 mm apart: each is told of the other."""
+    strips, targets = random_parts(pictures, N_COLUMNS, 1, 0, False, True)
+    plain, same = random_parts(pictures, N_COLUMNS, 1, 0, False)
+    np.testing.assert_array_equal(strips[..., :3], plain)
+    np.testing.assert_array_equal(targets, same)
+    lines = {int(mv_pixels(mv)) for mv in (1.4, -1.4)}
+    found = {int(strip[:, 0, 3].argmax()) for strip in strips}
+    assert len(found) == 2
+    np.testing.assert_allclose(sorted(found), sorted(lines), atol=1)
+    # In training they are about there, or are not told.
+    marks = [
+        random_parts(pictures, N_COLUMNS, 1, k, True, True)[0][:, :, 0, 3]
+        for k in range(12)
+    ]
+    marks = np.concatenate(marks)
+    told = marks.max(axis=1) > 200
+    assert 0.6 < told.mean() < 0.97
+    aside = np.abs(marks[told].argmax(axis=1) - STRIP_HEIGHT / 2)
+    away = STRIP_HEIGHT / 2 - mv_pixels(1.4)
+    assert np.median(aside) == pytest.approx(away, abs=3)
+    assert 1 < np.ptp(aside) / 2 < 20
 
 
 def test_a_trace_beyond_the_picture_is_no_target(pictures):

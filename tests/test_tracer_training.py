@@ -124,6 +124,8 @@ def test_rows_are_validated_as_they_are_read(any_pages_dir):
             known[row_image(*place, row).tobytes()] = row_mv
 
     class Sure:
+        input_shape = (None, 800, None, 3)
+
         def predict_on_batch(self, strips):
             row_mv = np.nan_to_num(known[strips[0].tobytes()])
             off = (bins_mv()[:, None] - row_mv) / 0.02
@@ -191,6 +193,52 @@ def test_layers_that_a_trained_tracer_lacks_begin_anew_and_are_named(
     other = dataclasses.replace(config, tracer_filters=(8, 8, 8, 8, 8))
     with pytest.raises(InputError, match="expected a tracer whose row_network"):
         TracerTask(other).build()
+
+
+def test_a_network_that_is_told_of_other_rows_begins_with_one_that_is_not():
+    config = TrainConfig(model="tracer", weights="tracer", other_rows=True)
+    network = TracerTask(config).build()
+    rng = np.random.default_rng(0)
+    strip = rng.integers(0, 256, (1, 800, 64, 4))
+    trained = load("tracer").model.get_layer("row_network")
+    np.testing.assert_allclose(
+        network.predict_on_batch(strip),
+        trained.predict_on_batch(strip[..., :3]),
+        atol=1e-3,
+    )
+    # The reader's own is one, too.
+    own = TracerTask(dataclasses.replace(config, weights="reader")).build()
+    assert own.input_shape == (None, 800, None, 4)
+
+
+@pytest.mark.slow
+def test_a_network_that_is_told_of_other_rows_is_saved_and_trained_on(
+    pages_dir, tmp_path
+):
+    config = _config(
+        pages_dir,
+        "tracer",
+        "reader",
+        output_dir=str(tmp_path / "run"),
+        tracer_columns=64,
+        other_rows=True,
+        freeze_norms=True,
+    )
+    file = loop.train(config) / "best_model.keras"
+    saved = keras.saving.load_model(file, compile=False)
+    assert saved.name == "row_network"
+    packaged = read_packaged_network(READER_WEIGHTS, "row_network")
+    assert any(
+        (one != two).any()
+        for one, two in zip(
+            saved.get_weights(), packaged.get_weights(), strict=True
+        )
+    )
+    again = TracerTask(
+        dataclasses.replace(config, weights=str(file), output_dir=None)
+    ).build()
+    for one, two in zip(again.get_weights(), saved.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_a_pose_network_begins_with_a_frame_network_where_there_is_no_other(

@@ -2,8 +2,9 @@
 
 What a batch holds is a pure function of (seed, epoch, step).
 
-Batches are `strip` (B, 800, W, 3) uint8 and targets (B, 2 W) float32 mV with
-NaN where there is no trace.
+Batches are `strip` (B, 800, W, 3) uint8, or of 4 channels for a network that is
+told where the other rows are, and targets (B, 2 W) float32 mV with NaN where
+there is no trace.
 """
 
 import numpy as np
@@ -14,6 +15,7 @@ from ecg_keras.data.pictures import read_on_paper
 from ecg_keras.data.tensorflow_devices import keep_off_the_accelerator
 from ecg_keras.models.layout.straight_page import straighten
 from ecg_keras.page.paper import GAIN_MM_PER_MV
+from ecg_keras.page.printed_layout import others_away_mm
 from ecg_keras.page.row_images import (
     MARGIN_MM,
     MAX_PX_PER_MM,
@@ -23,6 +25,7 @@ from ecg_keras.page.row_images import (
     not_finer_than,
     paper_rgb,
     row_part,
+    with_other_rows,
 )
 
 PARTS_PER_PICTURE = 16
@@ -41,11 +44,15 @@ WITHOUT_GRID_SHARE = 0.2
 # Share of pictures beyond which all is black, as for the packaged tracers,
 # rather than the paper's colour.
 BLACK_SHARE = 0.4
+# As far as other rows' lines may be off, mm, and the share of them, and of all
+# of a picture's, that are not told.
+OTHERS_OFF_MM, UNTOLD_SHARE = 0.5, 0.1
 
 
 def training_parts(
-    pictures, n_columns, batch_size, steps, seed, first_epoch=0, augment=True
-):
+    pictures, n_columns, batch_size, steps, seed, first_epoch=0, augment=True,
+    other_rows=False,
+):  # fmt: skip
     """An endless stream of training batches, epoch after epoch.
 
     Args:
@@ -56,6 +63,7 @@ def training_parts(
         seed: order, parts and augmentation follow from it.
         first_epoch: the epoch with which the stream starts.
         augment: vary light, noise, and the position of the row image.
+        other_rows: see `row_network.build_row_network`.
 
     Returns:
         tf.data.Dataset of (strip, target) batches.
@@ -63,13 +71,15 @@ def training_parts(
     keep_off_the_accelerator()
     per_epoch = -(-steps * batch_size // PARTS_PER_PICTURE)
     shapes = (
-        (PARTS_PER_PICTURE, STRIP_HEIGHT, n_columns, 3),
+        (PARTS_PER_PICTURE, STRIP_HEIGHT, n_columns, 3 + other_rows),
         (PARTS_PER_PICTURE, SAMPLES_PER_COLUMN * n_columns),
     )
 
     def parts(position):
         strips, targets = tf.numpy_function(
-            lambda p: random_parts(pictures, n_columns, seed, int(p), augment),
+            lambda p: random_parts(
+                pictures, n_columns, seed, int(p), augment, other_rows
+            ),
             [position],
             (tf.uint8, tf.float32),
         )
@@ -96,11 +106,13 @@ def training_parts(
     return epochs.flat_map(epoch_parts).prefetch(tf.data.AUTOTUNE)
 
 
-def random_parts(pictures, n_columns, seed, position, augment=True):
+def random_parts(
+    pictures, n_columns, seed, position, augment=True, other_rows=False
+):
     """Parts of one picture, varied: a pure function of (seed, position).
 
     Returns:
-        (PARTS_PER_PICTURE, STRIP_HEIGHT, n_columns, 3) uint8 and
+        (PARTS_PER_PICTURE, STRIP_HEIGHT, n_columns, 3 or 4) uint8 and
         (PARTS_PER_PICTURE, 2 n_columns) float32 mV.
     """
     rounds, position_in_round = divmod(position, len(pictures))
@@ -122,11 +134,12 @@ def random_parts(pictures, n_columns, seed, position, augment=True):
     if augment and rng.random() < FAR_SHARE:
         spread_mm = FAR_MM
     seen_mv = {}
-    order = rng.permutation(len(page.layout.rows))
+    rows = page.layout.rows
+    order = rng.permutation(len(rows))
     strips, targets = [], []
     for part in range(PARTS_PER_PICTURE):
         index = order[part % len(order)]
-        row = page.layout.rows[index]
+        row = rows[index]
         if index not in seen_mv:
             seen_mv[index] = _seen(page.rows_mv[index], row, image, paper_map)
         row_mv = seen_mv[index]
@@ -143,12 +156,26 @@ def random_parts(pictures, n_columns, seed, position, augment=True):
             n_columns,
             beyond_rgb,
         )
-        strips.append(vary_light(strip, rng) if augment else strip)
+        strip = vary_light(strip, rng) if augment else strip
+        if other_rows:
+            away_mm = np.subtract(others_away_mm(rows, index), shift_mm)
+            if augment:
+                away_mm = _as_told(away_mm, rng)
+            strip = with_other_rows(strip, away_mm)
+        strips.append(strip)
         samples = first + np.arange(SAMPLES_PER_COLUMN * n_columns)
         target = row_mv[samples.clip(0, len(row_mv) - 1)]
         target = np.where(samples % len(row_mv) == samples, target, np.nan)
         targets.append(target + shift_mm / GAIN_MM_PER_MV)
     return np.stack(strips), np.stack(targets).astype(np.float32)
+
+
+def _as_told(away_mm, rng):
+    """Where other rows are found: about where they are, or not at all."""
+    off_mm = rng.normal(0, OTHERS_OFF_MM, len(away_mm))
+    told = rng.random(len(away_mm)) > UNTOLD_SHARE
+    told &= rng.random() > UNTOLD_SHARE
+    return (away_mm + off_mm)[told]
 
 
 def _seen(row_mv, row, image, paper_map):

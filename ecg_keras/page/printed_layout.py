@@ -181,6 +181,13 @@ class PrintedLayout:
         return min(xs), min(tops), max(xs), max(bottoms)
 
 
+def others_away_mm(rows, index):
+    """How far below one of a page's rows the other rows' lines lie, each."""
+    own = rows[index].zero_y_mm
+    others = (*rows[:index], *rows[index + 1 :])
+    return [other.zero_y_mm - own for other in others]
+
+
 def evenly_printed(
     name, rows, zero_y_mm, x_start_mm, column_mm, speed_mm_per_s=25.0,
     gain_mm_per_mv=10.0, simultaneous=False, strip_end_mm=None,

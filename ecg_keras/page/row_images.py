@@ -38,6 +38,10 @@ COLUMNS_UNIT = 320
 # Finer pictures are made smaller first: the network saw pages of 7.9 px a mm.
 MAX_PX_PER_MM = 12.0
 
+# Where the other rows' lines of 0 mV are marked: 255 on a line, 0 so many mm
+# beside it.
+MARK_MM = 2.0
+
 # The network answers for every second row of pixels.
 PIXELS_PER_BIN = 2
 N_BINS = STRIP_HEIGHT // PIXELS_PER_BIN
@@ -142,6 +146,26 @@ def row_part(image, paper_map, x_first_mm, zero_y_mm, width, beyond_rgb):
         image, x_mm, y_mm, borderMode=cv2.BORDER_CONSTANT,
         borderValue=tuple(float(shade) for shade in beyond_rgb),
     )  # fmt: skip
+
+
+def with_other_rows(strip, away_mm):
+    """A row image and, as a fourth channel, where the other rows are.
+
+    What a row shows of its neighbours' waves looks like its own.
+
+    Args:
+        strip: (STRIP_HEIGHT, width, 3) uint8.
+        away_mm: how far below this row's line those of others lie, each.
+
+    Returns:
+        (STRIP_HEIGHT, width, 4) uint8.
+    """
+    below_mm = -pixels_mv(np.arange(STRIP_HEIGHT)) * GAIN_MM_PER_MV
+    beside_mm = np.abs(np.subtract.outer(below_mm, np.asarray(away_mm, float)))
+    nearest_mm = beside_mm.min(axis=1, initial=MARK_MM)
+    marks = np.rint(255 * (1 - nearest_mm / MARK_MM)).astype(np.uint8)
+    marks = np.broadcast_to(marks[:, None, None], (*strip.shape[:2], 1))
+    return np.concatenate([strip, marks], axis=-1)
 
 
 def not_finer_than(image, paper_map, px_per_mm=MAX_PX_PER_MM):

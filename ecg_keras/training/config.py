@@ -170,6 +170,12 @@ class TrainConfig:
     tracer_filters: tuple[int, ...] = setting(
         ROW_FILTERS, "channels at each scale", used_by=(ROWS,)
     )
+    other_rows: bool = setting(
+        False,
+        "tell the network where the page's other rows are, as the page reader "
+        "does; what is saved is then the network, no tracer",
+        used_by=(ROWS,),
+    )
     freeze_norms: bool = setting(
         False,
         "train with the statistics of normalisation that the network will be "

@@ -3,6 +3,8 @@
 See `tasks`. What is saved is always a whole tracer.
 """
 
+from pathlib import Path
+
 import keras
 
 from ecg_keras.data.cell_batches import (
@@ -16,11 +18,18 @@ from ecg_keras.data.pictures import load_pictures
 from ecg_keras.data.row_batches import training_parts
 from ecg_keras.errors import InputError
 from ecg_keras.models.photo_tracer import build_photo_tracer
-from ecg_keras.models.reading.row_network import build_row_network
+from ecg_keras.models.reading.row_network import (
+    STEM_CONV,
+    build_row_network,
+    sees_other_rows,
+    told_of_other_rows,
+)
 from ecg_keras.models.registration.frame_network import build_frame_network
 from ecg_keras.models.registration.pose_network import build_pose_network
-from ecg_keras.models.saving import uncompiled
+from ecg_keras.models.saving import read_keras_file, uncompiled
 from ecg_keras.models.tracer import build_tracer
+from ecg_keras.models.weight_files import read_packaged_network
+from ecg_keras.packaged import PAGE_READER, READER_WEIGHTS, is_packaged
 from ecg_keras.predictor import load
 from ecg_keras.training.losses import FrameLoss, TraceLoss, trace_snr_db
 from ecg_keras.training.optimizers import new_optimizer, warm_cosine
@@ -68,8 +77,11 @@ class TracerTask(NetworkTask):
     monitor = "val_snr"
 
     def build(self):
-        network = build_row_network(self.config.tracer_filters)
-        return _initialised(network, self.weights, self.config)
+        config = self.config
+        network = build_row_network(
+            config.tracer_filters, other_rows=config.other_rows
+        )
+        return _initialised(network, self.weights, config)
 
     def load(self, training, validation, on_bad=None):
         """Read maps and signals; see `pictures.load_pictures`."""
@@ -77,7 +89,12 @@ class TracerTask(NetworkTask):
         self.validated = load_pictures(validation, on_bad)
 
     def assembled(self, model):
-        """The tracer: with the other networks that come with the package."""
+        """The tracer: with the other networks that come with the package.
+
+        Of a network that is told of other rows, itself: the tracers tell none.
+        """
+        if self.config.other_rows:
+            return uncompiled(model)
         networks = {"row_network": uncompiled(model)}
         return tracer_with(networks, others=self.config.others)
 
@@ -90,6 +107,7 @@ class TracerTask(NetworkTask):
             self.config.seed,
             first_epoch,
             self.config.augment,
+            self.config.other_rows,
         )
 
     def compile(self, model, frozen):
@@ -209,6 +227,19 @@ def _networks_of(tracer):
     return {layer.name: layer for layer in layers if layer.name in NETWORKS}
 
 
+def _parts_of(weights):
+    """Networks of a tracer, or of the packaged reader: name -> model."""
+    if weights == PAGE_READER and is_packaged(weights):
+        name = "row_network"
+        return {name: read_packaged_network(READER_WEIGHTS, name)}
+    # A file may hold a network alone.
+    is_file = Path(weights).suffix == ".keras"
+    model = read_keras_file(weights) if is_file else load(weights).model
+    if model.name in NETWORKS:
+        return {model.name: model}
+    return {layer.name: layer for layer in model.layers}
+
+
 def _initialised(network, weights, config, names=()):
     """A network with the weights of a trained one, unless a run goes on.
 
@@ -216,7 +247,8 @@ def _initialised(network, weights, config, names=()):
 
     Args:
         network: keras.Model, changed in place.
-        weights: "none", or the tracer that holds the trained network.
+        weights: "none", the tracer that holds the trained network, its own
+            file, or "reader", whose row network is meant.
         config: a `config.TrainConfig`.
         names: names of trained networks, of which the first that the tracer
             has is taken; by default the name of `network`.
@@ -226,19 +258,21 @@ def _initialised(network, weights, config, names=()):
     """
     if weights == "none" or config.resume:
         return network
-    model = load(weights).model
-    parts = {layer.name for layer in model.layers}
+    parts = _parts_of(weights)
     name = next((name for name in names if name in parts), network.name)
     try:
-        saved = model.get_layer(name)
-        known = {layer.name: layer for layer in saved.layers}
+        saved = parts[name]
+        known = {layer.name: layer.get_weights() for layer in saved.layers}
+        if name == "row_network" and sees_other_rows(network):
+            if not sees_other_rows(saved):
+                known[STEM_CONV] = told_of_other_rows(known[STEM_CONV])
         new = []
         for layer in network.layers:
             if layer.name in known:
-                layer.set_weights(known[layer.name].get_weights())
+                layer.set_weights(known[layer.name])
             elif layer.weights:
                 new.append(layer.name)
-    except ValueError as error:
+    except (KeyError, ValueError) as error:
         raise InputError(
             f"--weights {weights}: expected a tracer whose {name} is "
             f"of the shape that this run trains: {error}"

@@ -141,8 +141,10 @@ class StripValidation(_Validation):
         for picture in self.pictures.sources:
             page = self.pictures.pages[picture.record]
             place = not_finer_than(*read_on_paper(picture))
+            printed = page.layout.rows
             rows = [
-                row_logits(*place, row, self.model) for row in page.layout.rows
+                row_logits(*place, printed, index, self.model)
+                for index in range(len(printed))
             ]
             losses = [
                 _floats(self.loss.call(row_mv[None], row.logits[None]))

@@ -25,7 +25,7 @@ SAME_RIGHT_MM, SAME_BELOW_MM = 3.0, 4.5
 SURE = 0.6
 # A speed and a gain this likely, each, on one line and so near to each other;
 # another gain of that line.
-LIKELY_SCALE, LINE_MM, BESIDE_MM, SURE_SCALE = 0.5, 2.0, 60.0, 0.8
+LIKELY_SCALE, LINE_MM, BESIDE_MM, SURE_SCALE = 0.7, 2.0, 60.0, 0.8
 # So many names above each other tell where a column is.
 LEAST_ALIGNED = 2
 # What another lead's name counts, where one of the right lead counts 1; what

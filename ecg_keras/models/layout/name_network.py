@@ -24,7 +24,7 @@ SCALES = (
 CLASSES = ("none", *LEAD_CLASSES, *SCALES)
 # A cell is a mm.
 CELL_PX = PX_PER_MM
-FILTERS = (16, 32)
+FILTERS = (24, 48)
 CONTEXT_DILATIONS = (1, 2, 2)
 
 

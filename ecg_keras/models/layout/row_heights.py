@@ -52,13 +52,15 @@ def read_whole_rows(image, paper_map, rows, pulses, row_network):
     Returns:
         list of `RowHeights`.
     """
-    found = []
+    printed = []
     for index, row in enumerate(rows):
         feet = [pulse.foot_y_mm for pulse in pulses if pulse.row == index]
         zero = float(np.mean(feet)) if feet else row.zero_y_mm
         whole = Segment("", row.x_start_mm, row.x_end_mm, 0.0)
-        printed = Row(zero, 10.0, (whole,))
-        seen = row_logits(image, paper_map, printed, row_network)
+        printed.append(Row(zero, 10.0, (whole,)))
+    found = []
+    for index, row in enumerate(rows):
+        seen = row_logits(image, paper_map, printed, index, row_network)
         height, std = likely_path(seen.logits)
         found.append(
             RowHeights(seen, row.x_start_mm, row.x_end_mm, height, std)

@@ -25,13 +25,16 @@ from ecg_keras.models.reading.decoding import (
     WINDOW_BINS,
     soft_argmax,
 )
+from ecg_keras.models.reading.row_network import sees_other_rows
 from ecg_keras.page.paper import GAIN_MM_PER_MV
+from ecg_keras.page.printed_layout import others_away_mm
 from ecg_keras.page.row_images import (
     MARGIN_MM,
     N_BINS,
     SAMPLE_MM,
     not_finer_than,
     row_image,
+    with_other_rows,
 )
 
 # Leads are filled up to a multiple of so many samples: few shapes, as some
@@ -97,15 +100,19 @@ class RowLogits:
         return self.logits[:, columns], x_mm
 
 
-def row_logits(image, paper_map, row, row_network):
-    """What the row network says of a row: `RowLogits`.
+def row_logits(image, paper_map, rows, index, row_network):
+    """What the row network says of one of a page's rows: `RowLogits`.
 
     Args:
         image, paper_map: see `not_finer_than`.
-        row: a `printed_layout.Row`.
+        rows: the page's `printed_layout.Row`s.
+        index: which of them.
         row_network: see `row_network.build_row_network`.
     """
+    row = rows[index]
     strip = row_image(image, paper_map, row)
+    if sees_other_rows(row_network):
+        strip = with_other_rows(strip, others_away_mm(rows, index))
     logits = row_network.predict_on_batch(strip[None])
     return RowLogits(
         row.zero_y_mm, row.x_start_mm - MARGIN_MM, np.asarray(logits)[0]
@@ -304,7 +311,8 @@ def read_printed_rows(image, paper_map, layout, row_network):
     """
     image, paper_map = not_finer_than(image, paper_map)
     rows = [
-        row_logits(image, paper_map, row, row_network) for row in layout.rows
+        row_logits(image, paper_map, layout.rows, index, row_network)
+        for index in range(len(layout.rows))
     ]
     return read_segments(layout, rows)
 

@@ -3,6 +3,9 @@
     row image (B, 800, W, 3), 0..255 -> logits (B, 400, 2 W): for each sample,
     over the bins of voltage (`row_images.bins_mv`)
 
+A fourth channel may tell where the page's other rows are
+(`row_images.with_other_rows`).
+
 A U-Net of plain convolutions, small enough to be trained on two cores of a CPU.
 Time stays as wide as the page prints it: the last layer gives two samples for
 each column. The lowest level's cells are 128 ms wide and 4 mm high; dilated
@@ -22,6 +25,9 @@ from ecg_keras.page.row_images import (
     STRIP_HEIGHT,
 )
 
+# The name of the first block, and of its convolution.
+STEM = "stem"
+STEM_CONV = f"{STEM}_conv"
 # px below 0 mV that a coordinate channel counts as 1.
 HEIGHT_UNIT = 240
 # Of the lowest level's blocks, in cells up and down; a strip has 25.
@@ -41,23 +47,24 @@ class SubColumns(keras.layers.Layer):
         return batch, bins, None if width is None else width * channels
 
 
-def build_row_network(filters=ROW_FILTERS, width=None):
+def build_row_network(filters=ROW_FILTERS, width=None, other_rows=False):
     """Build the network.
 
     Args:
         filters: channels at each scale, the finest first.
         width: columns of the strips, a multiple of `columns_multiple`; None
             for any.
+        other_rows: whether a fourth channel tells where the other rows are.
 
     Returns:
-        A functional model: `strip` (B, 800, W, 3), 0..255, to `logits`
-        (B, 400, 2 W) float32.
+        A functional model: `strip` (B, 800, W, 3), or of 4 channels, 0..255, to
+        `logits` (B, 400, 2 W) float32.
     """
-    strip = keras.Input((STRIP_HEIGHT, width, 3), name="strip")
+    strip = keras.Input((STRIP_HEIGHT, width, 3 + other_rows), name="strip")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(strip)
     x = AddCoordinates((1,), HEIGHT_UNIT, centre=0, name="height")(x)
     # === Encoder ===
-    x = conv_block(x, filters[0], "stem", kernel=5, strides=PIXELS_PER_BIN)
+    x = conv_block(x, filters[0], STEM, kernel=5, strides=PIXELS_PER_BIN)
     skips = []
     for level, n_filters in enumerate(filters):
         if level:
@@ -93,21 +100,18 @@ def build_row_network(filters=ROW_FILTERS, width=None):
     return keras.Model(strip, logits, name="row_network")
 
 
-def with_mean_weights(networks):
-    """One row network of several that were trained from one another.
+def sees_other_rows(network):
+    """Whether a row network was built with `other_rows`."""
+    return network.input_shape[-1] > 3
 
-    It follows what each of them follows, nearly as well, in the time of one
-    (Wortsman et al., 2022, "Robust fine-tuning of zero-shot models").
+
+def told_of_other_rows(weights):
+    """Weights of `STEM_CONV` for a network that has the fourth channel.
+
+    It counts for nothing at first.
 
     Args:
-        networks: see `build_row_network`, of the same filters.
-
-    Returns:
-        The first of them, whose weights are now the means of all.
+        weights: those of a network without it.
     """
-    first = networks[0]
-    weights = [network.get_weights() for network in networks]
-    first.set_weights(
-        [np.mean(own, axis=0) for own in zip(*weights, strict=True)]
-    )
-    return first
+    (kernel,) = weights
+    return [np.insert(kernel, 3, 0.0, axis=2)]
