@@ -65,6 +65,8 @@ PULSED_SHARE = 0.7
 MARKS_TELL_MM = 0.6
 # Columns that end so far before or after the traces do count as if so far.
 LONGEST_COLUMN_MM, MOST_MISSING_MM = 62.5, 20.0
+# What a mm of either costs.
+UNREAD_COST, MISSING_COST = 0.2, 0.1
 # What is missing of columns where the picture ends with them, as a part of what
 # it is elsewhere.
 CUT_OFF = 0.2
@@ -353,7 +355,8 @@ def _candidate(
         off *= CUT_OFF
     # Another column may be missed; what lies beyond a page is none.
     most_off = LONGEST_COLUMN_MM if off < 0 else MOST_MISSING_MM
-    score -= 0.1 * min(abs(off), most_off) + columns.cost
+    a_mm = UNREAD_COST if off < 0 else MISSING_COST
+    score -= a_mm * min(abs(off), most_off) + columns.cost
     return Candidate(
         kind, first, x_start, width, x_end, chosen, score, agreement, margin,
         is_marked=columns.is_marked, is_simultaneous=is_simultaneous,
