@@ -28,7 +28,7 @@ MOST_APART_MM = 0.12
 # mm above and below where its trace ends, every step.
 REACH_MM, NEAR_MM, STEP_MM = 1.5, 0.7, 0.02
 # A trace is followed up to so far from its end, and goes on level from there.
-INSIDE_MM = 0.4
+INSIDE_MM = 0.6
 # Where a line's width is measured, from its row's end on, mm.
 WIDTH_FROM_MM, WIDTH_TO_MM = 0.5, 6.0
 # Gaps between columns, mm: how far from where they were taken to be, and how
