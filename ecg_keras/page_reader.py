@@ -68,6 +68,11 @@ COLUMNS_UNUSUAL = (
     "columns begin with a pulse and are of no usual width: when each begins is "
     "not sure"
 )
+# Devices print two columns either way.
+SAME_SECONDS_UNKNOWN = (
+    "nothing tells whether both columns show the same seconds: the second is "
+    "taken to follow the first"
+)
 # Traces that go on for more mm after their leads show more than these.
 MOST_UNREAD_MM = 8.0
 # The first look reads most pages better: of two that are as sure to a tenth it
@@ -502,6 +507,8 @@ class Look:
         layout = find.printed_layout(
             best, self.heights, self.pulses, speed, gain or GAIN_MM_PER_MV
         )
+        if layout.simultaneous is None and best.kind.n_columns == 2:
+            doubts = (*doubts, SAME_SECONDS_UNKNOWN)
         unread_mm = self.ends.x_end_mm - max(r.x_end_mm for r in layout.rows)
         if unread_mm > MOST_UNREAD_MM:
             doubts = (

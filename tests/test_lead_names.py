@@ -196,7 +196,7 @@ def test_pages_tell_what_is_written_of_their_scale(any_pages_dir):
     assert told
 
 
-def scale(word, x_mm, y_mm=190.0, likely=0.7):
+def scale(word, x_mm, y_mm=190.0, likely=0.75):
     return named(word, x_mm, y_mm, likely)
 
 
@@ -209,7 +209,7 @@ def scale(word, x_mm, y_mm=190.0, likely=0.7):
         ([scale("50 mm/s", 20), scale("10 mm/mV", 35, 184.0)], (), ()),
         ([scale("20 mm/mV", 20)], (), ()),
         ([scale("50 mm/s", 20), scale("10 mm/mV", 95)], (), ()),
-        ([scale("50 mm/s", 20), scale("10 mm/mV", 35, likely=0.4)], (), ()),
+        ([scale("50 mm/s", 20), scale("10 mm/mV", 35, likely=0.65)], (), ()),
         # As in "25 mm/s 10 mm/mV 5 mm/sqr", and of limb and chest leads.
         (
             [
