@@ -145,7 +145,7 @@ def _peak(profile, shifts):
     return shifts[top] + part * (shifts[1] - shifts[0])
 
 
-def unwrapped(offsets, seed_mm, least_snr, longest_step=0.25):
+def unwrapped(offsets, seed_mm, least_snr, longest_step=0.3):
     """Offsets that are continuous from window to window, from a seed on.
 
     A spanning tree joins neighbouring windows, those that differ least first.
