@@ -25,9 +25,10 @@ DOUBTFUL_PRINTS = 0.1
 DOUBTFUL_ON_PRINT, WRONG_ON_PRINT = 0.85, 0.6
 FOLLOWED_ON_PRINT = 0.95
 # Squares of deviations, as a share of the traces' power: good pages are to be
-# read to 15 dB, and real ones may be off by more than they seem to: the one
-# real scan with a truth says 15.2 dB and has 12.7.
-DOUBTFUL_UNSURE = 10**-1.6
+# read to 15 dB. Real ones may be off by more than they seem to: the one real
+# scan with a truth says 15.2 dB and has 12.7; at 16 dB it would be doubtful,
+# and so would three clean pages of strangers.
+DOUBTFUL_UNSURE = 10**-1.5
 # A deviation counts as no more, mV, and ends of leads, this long, not at all.
 MOST_UNSURE_MV, END_S = 2.0, 0.024
 # From one sample at 500 Hz to the next: 1,100 recordings of PTB-XL have 2.4 mV
