@@ -118,7 +118,7 @@ class PageReader:
     """Reads pages of any layout.
 
     Args:
-        row_network: see `row_network.build_row_network`; of pictures.
+        row_network: see `row_network.build_row_network`.
         register: function of an image and of its px for each mm, or None, that
             finds its `Registration`.
         given: `Given`, what the user says of all pages.
@@ -222,17 +222,17 @@ class PageReader:
             return _refused(
                 (f"{len(best.rows)} rows of traces are not {what}",), paper_map
             )
-        best.match(self.kinds, image, best.paper_map, self.row_network)
+        best.match(self.kinds, image, best.paper_map)
         # However the paper is turned, there are rows; without pulses only
         # leads tell.
         if best.agreement < SURE_AGREEMENT and not best.pulses:
             best = self.other_way(image, best, others)
 
-        best = best.with_whole_rows(image, self.row_network)
+        best = best.with_whole_rows(image)
 
         def read(picture, map_of_it):
             if picture is not image:
-                best.match(self.kinds, picture, map_of_it, self.row_network)
+                best.match(self.kinds, picture, map_of_it)
             return best.reading(doubts)
 
         return self.surest_of_pictures(
@@ -275,7 +275,7 @@ class PageReader:
         for look in others:
             if not self.may_be_known(look.rows) or len(look.rows) > MOST_ROWS:
                 continue
-            look.match(self.kinds, image, look.paper_map, self.row_network)
+            look.match(self.kinds, image, look.paper_map)
             if look.agreement > least:
                 best, least = look, look.agreement
         return best
@@ -283,8 +283,8 @@ class PageReader:
     def surest_of_pictures(self, read, image, paper_map, page, doubts):
         """What is read of a picture, or by a second look at it.
 
-        That is by the second network: at the picture, and at its page without
-        its grid, which is coarser: that loses what is fine, and noise.
+        That is at its page without its grid, which is coarser: that loses what
+        is fine, and noise.
 
         Args:
             read: function of an image and its `PaperMap`, a `PageReading`.
@@ -292,7 +292,7 @@ class PageReader:
             page: `StraightPage` of the picture.
 
         Returns:
-            `PageReading`, the surest one.
+            `PageReading`, the surer one.
         """
         reading = read(image, paper_map)
         # Another look tells nothing of these.
@@ -391,16 +391,15 @@ class Look:
     def agreement(self):
         return self.candidates[0].agreement if self.candidates else -np.inf
 
-    def match(self, kinds, image, paper_map, row_network):
+    def match(self, kinds, image, paper_map):
         """Read the rows and find which of some kinds of pages they may be.
 
         Args:
             kinds: `known_layouts.KnownLayout`s.
             image, paper_map: where rows are read: the picture, or its page
                 without its grid.
-            row_network: that of these.
         """
-        self.read_rows(image, paper_map, row_network)
+        self.read_rows(image, paper_map)
         self.ends = trace_ends(self.rows, self.pulses, self.page)
         marks = find_separators(self.page, self.heights, self.pulses)
         gaps = self.pulse_gaps or find_gaps(self.page, self.heights)
@@ -408,16 +407,16 @@ class Look:
             self.heights, self.ends, kinds, marks, gaps, self.names
         )
 
-    def read_rows(self, image, paper_map, row_network):
+    def read_rows(self, image, paper_map):
         """Read the rows, each as if it were one lead; see `match`."""
         self.heights = read_whole_rows(
             *not_finer_than(image, paper_map),
             self.rows,
             self.pulses,
-            row_network,
+            self.reader.row_network,
         )
 
-    def with_whole_rows(self, image, row_network):
+    def with_whole_rows(self, image):
         """The same look, where rows are 250 mm long; see `trace_edges`."""
         best = self.candidates[0]
         rows = self.heights[best.first_row :][: len(best.rows)]
@@ -467,7 +466,7 @@ class Look:
         if best.marked_row_mm is None:
             # Its columns are as wide as devices print them by these mm.
             look.candidates[0] = as_printed
-        look.read_rows(image, look.paper_map, row_network)
+        look.read_rows(image, look.paper_map)
         return look
 
     def reading(self, doubts):

@@ -354,13 +354,13 @@ def test_samples_lie_in_time_whatever_time_a_lead_begins_at(later_mm, later_s):
     )
     image, paper_map = drawn(layout, signals_mv())
     place = not_finer_than(image, paper_map)
-    seen = row_logits(*place, layout.rows, 0, Darkness())
+    seen = row_logits(*place, layout.rows, Darkness())
     (whole,), (part,) = (
         read_segments(
             dataclasses.replace(
                 layout, rows=(dataclasses.replace(row, segments=(segment,)),)
             ),
-            [seen],
+            seen,
         )
         for segment in (row.segments[0], later)
     )
@@ -828,10 +828,7 @@ def test_a_lead_that_jumps_to_another_print_is_doubtful():
     image, paper_map = drawn(layout, signals_mv())
     page = straighten(image, paper_map)
     place = not_finer_than(image, paper_map)
-    seen = [
-        row_logits(*place, layout.rows, index, Darkness())
-        for index in range(len(layout.rows))
-    ]
+    seen = row_logits(*place, layout.rows, Darkness())
     readings = read_segments(layout, seen)
     before = check(page, layout, readings, ())
     signal = readings[-1].signal_mv.copy()
@@ -898,10 +895,7 @@ def read_in_part(layout, part):
     image, paper_map = drawn(layout, signals_mv())
     cut = np.ascontiguousarray(image[part])
     small, small_map = not_finer_than(cut, paper_map)
-    seen = [
-        row_logits(small, small_map, layout.rows, index, Darkness())
-        for index in range(len(layout.rows))
-    ]
+    seen = row_logits(small, small_map, layout.rows, Darkness())
     readings = placed_in(
         read_segments(layout, seen), layout, paper_map, cut.shape[:2]
     )
@@ -1002,7 +996,7 @@ def test_traces_that_go_on_after_their_leads_are_doubtful(column_mm, is_all):
     image, paper_map = drawn(layout, signals_mv())
     reader = PageReader(Darkness(), None)
     look = reader.looks(image, paper_map)[0]
-    look.match(KNOWN, image, paper_map, reader.row_network)
+    look.match(KNOWN, image, paper_map)
     (best, *others) = look.candidates
     look.candidates = [dataclasses.replace(best, column_mm=column_mm), *others]
     reasons = look.reading(()).digitized.reasons

@@ -123,8 +123,8 @@ def test_a_network_that_asks_is_told_where_the_other_rows_are():
             seen.append(strip[0])
             return super().predict_on_batch(strip)
 
-    row_logits(image, paper_map, rows, 1, Asks())
-    (strip,) = seen
+    row_logits(image, paper_map, rows, Asks())
+    _, strip, _ = seen
     assert (strip[..., :3] == 200).all()
     assert (strip[..., 3] == strip[:, :1, 3]).all()
     (at_line,) = np.nonzero(strip[:, 0, 3] > 235)
@@ -135,8 +135,8 @@ def test_a_network_that_asks_is_told_where_the_other_rows_are():
     np.testing.assert_allclose(below, -16, atol=0.2)
     assert len(above) and len(below)
     # A row alone has no others.
-    row_logits(image, paper_map, rows[:1], 0, Asks())
-    assert not seen[1][..., 3].any()
+    row_logits(image, paper_map, rows[:1], Asks())
+    assert not seen[3][..., 3].any()
 
 
 def test_leads_of_several_lengths_are_read_one_after_the_other():

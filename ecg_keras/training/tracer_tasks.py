@@ -1,6 +1,7 @@
 """What `train.py` trains for the tracer: its networks, each on its own.
 
-See `tasks`. What is saved is always a whole tracer.
+See `tasks`. What is saved is a whole tracer, but for a row network that is told
+of other rows.
 """
 
 from pathlib import Path
@@ -221,23 +222,16 @@ def tracer_with(networks, preset="tracer", others=None):
     return BUILDERS[preset](**parts)
 
 
-def _networks_of(tracer):
-    """A trained tracer's networks: name -> model."""
-    layers = load(tracer).model.layers
-    return {layer.name: layer for layer in layers if layer.name in NETWORKS}
-
-
-def _parts_of(weights):
-    """Networks of a tracer, or of the packaged reader: name -> model."""
+def _networks_of(weights):
+    """Networks of a tracer, of the reader, or of a file: name -> model."""
     if weights == PAGE_READER and is_packaged(weights):
         name = "row_network"
         return {name: read_packaged_network(READER_WEIGHTS, name)}
     # A file may hold a network alone.
     is_file = Path(weights).suffix == ".keras"
     model = read_keras_file(weights) if is_file else load(weights).model
-    if model.name in NETWORKS:
-        return {model.name: model}
-    return {layer.name: layer for layer in model.layers}
+    parts = (model, *model.layers)
+    return {part.name: part for part in parts if part.name in NETWORKS}
 
 
 def _initialised(network, weights, config, names=()):
@@ -258,7 +252,7 @@ def _initialised(network, weights, config, names=()):
     """
     if weights == "none" or config.resume:
         return network
-    parts = _parts_of(weights)
+    parts = _networks_of(weights)
     name = next((name for name in names if name in parts), network.name)
     try:
         saved = parts[name]

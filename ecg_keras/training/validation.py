@@ -141,11 +141,7 @@ class StripValidation(_Validation):
         for picture in self.pictures.sources:
             page = self.pictures.pages[picture.record]
             place = not_finer_than(*read_on_paper(picture))
-            printed = page.layout.rows
-            rows = [
-                row_logits(*place, printed, index, self.model)
-                for index in range(len(printed))
-            ]
+            rows = row_logits(*place, page.layout.rows, self.model)
             losses = [
                 _floats(self.loss.call(row_mv[None], row.logits[None]))
                 for row_mv, row in zip(page.rows_mv, rows, strict=True)

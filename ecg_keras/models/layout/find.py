@@ -63,10 +63,10 @@ PULSED_SHARE = 0.7
 # Columns of 2.5 s that marks say to be wider or narrower by more are so because
 # the paper's mm are, or the paper did not run at its speed.
 MARKS_TELL_MM = 0.6
-# Columns that end so far before or after the traces do count as if so far.
-LONGEST_COLUMN_MM, MOST_MISSING_MM = 62.5, 20.0
-# What a mm of either costs.
-UNREAD_COST, MISSING_COST = 0.2, 0.1
+# Columns that end so far before or after the traces do count as if so far; what
+# a mm of either costs.
+LONGEST_COLUMN_MM, UNREAD_COST = 62.5, 0.2
+MOST_MISSING_MM, MISSING_COST = 20.0, 0.1
 # What is missing of columns where the picture ends with them, as a part of what
 # it is elsewhere.
 CUT_OFF = 0.2
@@ -354,9 +354,11 @@ def _candidate(
     if off > 0 and ends.is_cut:
         off *= CUT_OFF
     # Another column may be missed; what lies beyond a page is none.
-    most_off = LONGEST_COLUMN_MM if off < 0 else MOST_MISSING_MM
-    a_mm = UNREAD_COST if off < 0 else MISSING_COST
-    score -= a_mm * min(abs(off), most_off) + columns.cost
+    if off < 0:
+        score -= UNREAD_COST * min(-off, LONGEST_COLUMN_MM)
+    else:
+        score -= MISSING_COST * min(off, MOST_MISSING_MM)
+    score -= columns.cost
     return Candidate(
         kind, first, x_start, width, x_end, chosen, score, agreement, margin,
         is_marked=columns.is_marked, is_simultaneous=is_simultaneous,

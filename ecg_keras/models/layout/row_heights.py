@@ -59,8 +59,8 @@ def read_whole_rows(image, paper_map, rows, pulses, row_network):
         whole = Segment("", row.x_start_mm, row.x_end_mm, 0.0)
         printed.append(Row(zero, 10.0, (whole,)))
     found = []
-    for index, row in enumerate(rows):
-        seen = row_logits(image, paper_map, printed, index, row_network)
+    logits = row_logits(image, paper_map, printed, row_network)
+    for row, seen in zip(rows, logits, strict=True):
         height, std = likely_path(seen.logits)
         found.append(
             RowHeights(seen, row.x_start_mm, row.x_end_mm, height, std)

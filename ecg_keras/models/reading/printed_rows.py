@@ -100,23 +100,26 @@ class RowLogits:
         return self.logits[:, columns], x_mm
 
 
-def row_logits(image, paper_map, rows, index, row_network):
-    """What the row network says of one of a page's rows: `RowLogits`.
+def row_logits(image, paper_map, rows, row_network):
+    """What the row network says of each of a page's rows.
 
     Args:
         image, paper_map: see `not_finer_than`.
-        rows: the page's `printed_layout.Row`s.
-        index: which of them.
+        rows: all of the page's `printed_layout.Row`s.
         row_network: see `row_network.build_row_network`.
+
+    Returns:
+        list of `RowLogits`.
     """
-    row = rows[index]
-    strip = row_image(image, paper_map, row)
-    if sees_other_rows(row_network):
-        strip = with_other_rows(strip, others_away_mm(rows, index))
-    logits = row_network.predict_on_batch(strip[None])
-    return RowLogits(
-        row.zero_y_mm, row.x_start_mm - MARGIN_MM, np.asarray(logits)[0]
-    )
+    found = []
+    for index, row in enumerate(rows):
+        strip = row_image(image, paper_map, row)
+        if sees_other_rows(row_network):
+            strip = with_other_rows(strip, others_away_mm(rows, index))
+        (logits,) = np.asarray(row_network.predict_on_batch(strip[None]))
+        x_first_mm = row.x_start_mm - MARGIN_MM
+        found.append(RowLogits(row.zero_y_mm, x_first_mm, logits))
+    return found
 
 
 @keras.saving.register_keras_serializable(package="ecg_keras")
@@ -310,10 +313,7 @@ def read_printed_rows(image, paper_map, layout, row_network):
         list of `LeadReading`, row by row, from left to right.
     """
     image, paper_map = not_finer_than(image, paper_map)
-    rows = [
-        row_logits(image, paper_map, layout.rows, index, row_network)
-        for index in range(len(layout.rows))
-    ]
+    rows = row_logits(image, paper_map, layout.rows, row_network)
     return read_segments(layout, rows)
 
 
