@@ -4,6 +4,11 @@
 
 writes a .keras file without the optimizer, a SavedModel that TensorFlow loads
 without Keras, and a summary; each is compared with the model it came from.
+
+    python export.py --model reader --output-dir DIR
+
+writes the reader of pages of any layout as one program that needs no Keras,
+reader.pyz, and its networks.
 """
 
 import sys

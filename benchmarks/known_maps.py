@@ -26,6 +26,8 @@ from ecg_keras.ecg.records import (
 )
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.models.reading.leads_from_segments import join_segments
+from ecg_keras.models.reading.likely_path import likely_path
+from ecg_keras.models.reading.networks import Networks
 from ecg_keras.models.reading.printed_rows import read_printed_rows
 from ecg_keras.predictor import load
 from ecg_keras.settings import parse_flags, run_command, setting
@@ -49,11 +51,12 @@ def main():
         records = read_records(config.data_dir, config.images)
     pictures = load_pictures(records[: config.records])
     network = load(config.model).model.get_layer("row_network")
+    networks = Networks(network, likely_path)
     ratios = defaultdict(list)
     for picture in pictures.sources:
         record = pictures.records[picture.record]
         page = pictures.pages[picture.record]
-        ratio = _ratio(record, page, read_on_paper(picture), network)
+        ratio = _ratio(record, page, read_on_paper(picture), networks)
         kind = page.layout.name
         if not isinstance(record, PageRecord):
             kind = Path(picture.path).stem.rsplit("-", 1)[1]
@@ -68,9 +71,9 @@ def main():
         )
 
 
-def _ratio(record, page, place, network):
+def _ratio(record, page, place, networks):
     """The competition's ratio of a picture."""
-    readings = read_printed_rows(*place, page.layout, network)
+    readings = read_printed_rows(*place, page.layout, networks)
     signals, _ = join_segments(page.layout, readings)
     signals = np.nan_to_num(signals)
     if isinstance(record, PageRecord):

@@ -2,9 +2,8 @@
 where -> signals, and how far they are to be trusted.
 
 Where the competition's page is found, what is printed where is known; of other
-pages it is found. A page that is not read surely is looked at again, by another
-network and without its grid, which may be as dark as the traces: the surest
-reading counts.
+pages it is found. A page that is not read surely is looked at again, without
+its grid, which may be as dark as the traces: the surer reading counts.
 
     reader = load_page_reader()
     reading = reader.read(image)
@@ -35,13 +34,12 @@ from ecg_keras.models.layout.separators import find_gaps, find_separators
 from ecg_keras.models.layout.straight_page import straighten
 from ecg_keras.models.layout.trace_rows import find_rows
 from ecg_keras.models.reading.leads_from_segments import join_segments
+from ecg_keras.models.reading.networks import Networks
 from ecg_keras.models.reading.printed_rows import (
     placed_in,
     read_printed_rows,
     read_segments,
-    start_compiling,
 )
-from ecg_keras.models.weight_files import read_packaged_network
 from ecg_keras.packaged import PAGE_READER, READER_WEIGHTS
 from ecg_keras.page.layouts import COMPETITION
 from ecg_keras.page.paper import GAIN_MM_PER_MV, PAPER_SPEED_MM_PER_S
@@ -51,6 +49,8 @@ from ecg_keras.page.row_images import not_finer_than
 from ecg_keras.registration.anchor import competition_anchor
 from ecg_keras.registration.register import register
 
+# The reader's networks.
+ROWS, NAMES = "row_network", "name_network"
 # Rows beyond this are no ECG's.
 MOST_ROWS = 16
 SPEED_ASSUMED = (
@@ -118,25 +118,16 @@ class PageReader:
     """Reads pages of any layout.
 
     Args:
-        row_network: see `row_network.build_row_network`.
+        networks: `networks.Networks`.
         register: function of an image and of its px for each mm, or None, that
             finds its `Registration`.
         given: `Given`, what the user says of all pages.
-        name_network: see `name_network.build_name_network`; None: names of
-            leads, and speed and gain, are not read.
     """
 
-    def __init__(
-        self,
-        row_network,
-        register,
-        given=None,
-        name_network=None,
-    ):
-        self.row_network = row_network
+    def __init__(self, networks, register, given=None):
+        self.networks = networks
         self.register = register
         self.given = given or Given()
-        self.name_network = name_network
 
     def read(self, image):
         """Read a picture.
@@ -191,7 +182,7 @@ class PageReader:
 
         def read(picture, map_of_it):
             readings = read_printed_rows(
-                picture, map_of_it, layout, self.row_network
+                picture, map_of_it, layout, self.networks
             )
             return _reading(
                 image, paper_map, page, layout, readings, pulses, doubts
@@ -346,9 +337,9 @@ class Look:
     @functools.cached_property
     def words(self):
         """`FoundName`s of all that the name network reads."""
-        if self.reader.name_network is None:
+        if self.reader.networks.names is None:
             return []
-        return find_names(self.page, self.reader.name_network)
+        return find_names(self.page, self.reader.networks.names)
 
     @property
     def likely(self):
@@ -413,7 +404,7 @@ class Look:
             *not_finer_than(image, paper_map),
             self.rows,
             self.pulses,
-            self.reader.row_network,
+            self.reader.networks,
         )
 
     def with_whole_rows(self, image):
@@ -530,7 +521,11 @@ class Look:
             self.paper_map,
             self.page,
             layout,
-            read_segments(layout, [row.seen for row in rows]),
+            read_segments(
+                layout,
+                [row.seen for row in rows],
+                self.reader.networks.likely_path,
+            ),
             self.pulses,
             doubts,
             self.candidates,
@@ -635,18 +630,26 @@ def load_page_reader(given=None):
     Args:
         given: `Given`, what is known of all pages.
     """
-    rows, names = (
-        read_packaged_network(READER_WEIGHTS, name)
-        for name in ("row_network", "name_network")
+    # Imported here: an exported reader has no Keras.
+    from ecg_keras.models.reading.likely_path import (
+        likely_path,
+        start_compiling,
     )
+
+    networks = Networks(_network(ROWS), likely_path, _network(NAMES))
     start_compiling()
-    return PageReader(rows, register, given, name_network=names)
+    return PageReader(networks, register, given)
 
 
 def load_page_looker():
     """A `PageReader` that looks at pages without reading their traces."""
-    names = read_packaged_network(READER_WEIGHTS, "name_network")
-    return PageReader(None, register, name_network=names)
+    return PageReader(Networks(None, None, _network(NAMES)), register)
+
+
+def _network(name):
+    from ecg_keras.models.weight_files import read_packaged_network
+
+    return read_packaged_network(READER_WEIGHTS, name)
 
 
 def _refused(reasons, paper_map=None):

@@ -11,7 +11,7 @@ from ecg_keras.page_reader import PageReader
 from ecg_keras.registration.register import Registration
 from tests.test_page_reader import (
     ROWS_3X4,
-    Darkness,
+    dark_networks,
     drawn,
     even_rows,
     signals_mv,
@@ -65,7 +65,7 @@ def dark_page_reader(paper_map=None):
             factor = image.shape[1] / (275 * 8)
         return Registration(known.scaled(factor, factor), "good", (), {})
 
-    return _DarkPageReader(Darkness(), register)
+    return _DarkPageReader(dark_networks(), register)
 
 
 def save(path, image):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ecg_keras.models.reading.crossing_rows import Path, shared, told_apart
-from ecg_keras.models.reading.printed_rows import likely_path
+from ecg_keras.models.reading.likely_path import likely_path
 from ecg_keras.page.row_images import N_BINS, SAMPLE_MM, bins_mv
 
 X_MM = SAMPLE_MM * np.arange(600)

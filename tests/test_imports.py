@@ -33,6 +33,8 @@ ROW_OF = {
 USES_TENSORFLOW = (
     "data",
     "datasets",
+    "exporting.portable_reader",
+    "exporting.reader_writers",
     "exporting.writers",
     "exporting.standalone",
     "training.devices",

@@ -34,11 +34,8 @@ from ecg_keras.models.layout.lead_names import (
     names_in,
     written_scales,
 )
-from ecg_keras.models.layout.name_network import (
-    CLASSES,
-    SCALES,
-    build_name_network,
-)
+from ecg_keras.models.layout.name_classes import CLASSES, SCALES
+from ecg_keras.models.layout.name_network import build_name_network
 from ecg_keras.models.layout.straight_page import StraightPage
 from ecg_keras.training.losses import NameLoss
 

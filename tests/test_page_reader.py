@@ -22,13 +22,15 @@ from ecg_keras.models.layout.checks import _doubts_of_layout, check
 from ecg_keras.models.layout.columns import TraceEnds
 from ecg_keras.models.layout.known_layouts import KNOWN
 from ecg_keras.models.layout.lead_names import FoundName, Names
-from ecg_keras.models.layout.name_network import CLASSES
+from ecg_keras.models.layout.name_classes import CLASSES
 from ecg_keras.models.layout.pulses import find_pulses
 from ecg_keras.models.layout.row_heights import RowHeights
 from ecg_keras.models.layout.separators import find_separators
 from ecg_keras.models.layout.straight_page import straighten
 from ecg_keras.models.layout.trace_edges import whole_rows
 from ecg_keras.models.layout.trace_rows import find_rows
+from ecg_keras.models.reading.likely_path import likely_path
+from ecg_keras.models.reading.networks import Networks
 from ecg_keras.models.reading.printed_rows import (
     LeadReading,
     RowLogits,
@@ -77,6 +79,10 @@ class Darkness:
         likely = 0.05 * np.minimum(far, 45) - 0.3 * np.maximum(far - 50, 0)
         # Sharp: it is as sure as the network is on a clean page.
         return np.repeat(SURE * (bins / 12 + likely), 2, axis=2)
+
+
+def dark_networks(names=None):
+    return Networks(Darkness(), likely_path, names)
 
 
 SIX_BY_TWO = tuple(zip(LEADS[:6], LEADS[6:], strict=True))
@@ -131,7 +137,7 @@ def even_rows(rows, speed=25.0, gain=10.0, **settings):
 
 def read(layout, mv, given=None, **drawing):
     image, paper_map = drawn(layout, mv, **drawing)
-    reader = PageReader(Darkness(), None, given)
+    reader = PageReader(dark_networks(), None, given)
     return reader.read_mapped(image, paper_map)
 
 
@@ -361,6 +367,7 @@ def test_samples_lie_in_time_whatever_time_a_lead_begins_at(later_mm, later_s):
                 layout, rows=(dataclasses.replace(row, segments=(segment,)),)
             ),
             seen,
+            likely_path,
         )
         for segment in (row.segments[0], later)
     )
@@ -797,7 +804,7 @@ def read_with_words(words, monkeypatch, pulse_mm, speed=25.0):
     monkeypatch.setattr(page_reader, "find_names", lambda *_: found)
     layout = even_rows(tuple(zip(LEADS[:6], LEADS[6:], strict=True)), speed)
     image, paper_map = drawn(layout, signals_mv(), pulse_mm=pulse_mm)
-    reader = PageReader(Darkness(), None, name_network="names")
+    reader = PageReader(dark_networks("names"), None)
     return reader.read_mapped(image, paper_map).digitized
 
 
@@ -829,7 +836,7 @@ def test_a_lead_that_jumps_to_another_print_is_doubtful():
     page = straighten(image, paper_map)
     place = not_finer_than(image, paper_map)
     seen = row_logits(*place, layout.rows, Darkness())
-    readings = read_segments(layout, seen)
+    readings = read_segments(layout, seen, likely_path)
     before = check(page, layout, readings, ())
     signal = readings[-1].signal_mv.copy()
     signal[2000:2009] += 9.0
@@ -856,7 +863,7 @@ def test_names_alone_tell_chest_leads(monkeypatch):
         monkeypatch.setattr(
             page_reader, "find_names", lambda *_, names=names: names
         )
-        reader = PageReader(Darkness(), None, name_network="names")
+        reader = PageReader(dark_networks("names"), None)
         digitized = reader.read_mapped(image, paper_map).digitized
         assert digitized.rows == tuple((lead,) for lead in LEADS[6:])
         assert digitized.quality == quality, digitized.reasons
@@ -897,7 +904,10 @@ def read_in_part(layout, part):
     small, small_map = not_finer_than(cut, paper_map)
     seen = row_logits(small, small_map, layout.rows, Darkness())
     readings = placed_in(
-        read_segments(layout, seen), layout, paper_map, cut.shape[:2]
+        read_segments(layout, seen, likely_path),
+        layout,
+        paper_map,
+        cut.shape[:2],
     )
     return straighten(cut, paper_map), readings
 
@@ -927,7 +937,9 @@ def test_an_empty_grid_is_refused():
     no_rows = PrintedLayout("", 25.0, ())
     image, paper_map = drawn(no_rows, signals_mv())
     digitized = (
-        PageReader(Darkness(), None).read_mapped(image, paper_map).digitized
+        PageReader(dark_networks(), None)
+        .read_mapped(image, paper_map)
+        .digitized
     )
     assert digitized.quality == "refused"
     assert digitized.reasons == ("no rows of traces were found",)
@@ -967,7 +979,7 @@ def test_a_page_is_read_without_its_grid_where_that_is_surer():
         seen.append(image.shape)
         return (unsure, surer)[len(seen) - 1]
 
-    reader = PageReader(None, None)
+    reader = PageReader(Networks(None, None), None)
     found = reader.surest_of_pictures(read, image, paper_map, page, ())
     assert found is surer
     # As sure to a tenth: the first look counts.
@@ -994,7 +1006,7 @@ def test_a_page_is_read_without_its_grid_where_that_is_surer():
 def test_traces_that_go_on_after_their_leads_are_doubtful(column_mm, is_all):
     layout = even_rows((*ROWS_3X4, ("II",)))
     image, paper_map = drawn(layout, signals_mv())
-    reader = PageReader(Darkness(), None)
+    reader = PageReader(dark_networks(), None)
     look = reader.looks(image, paper_map)[0]
     look.match(KNOWN, image, paper_map)
     (best, *others) = look.candidates
@@ -1080,7 +1092,7 @@ def test_a_header_hides_no_row():
 def test_a_wave_that_no_trace_follows_is_missed():
     layout = even_rows(ROWS_3X4)
     image, paper_map = drawn(layout, signals_mv())
-    reader = PageReader(Darkness(), None)
+    reader = PageReader(dark_networks(), None)
     assert not reader.read_mapped(image, paper_map).digitized.reasons
     x, y = 130, layout.rows[1].zero_y_mm - 26
     wave = np.array([(0, 9), (0.4, 0), (0.8, 9)]) + (x, y)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from ecg_keras.ecg.leads import PAGE_ROWS
-from ecg_keras.models.reading import printed_rows
+from ecg_keras.models.reading import likely_path as decoding
+from ecg_keras.models.reading.likely_path import likely_path
+from ecg_keras.models.reading.networks import Networks
 from ecg_keras.models.reading.printed_rows import (
     _with_sure_ends,
-    likely_path,
     not_finer_than,
     read_printed_rows,
     row_image,
@@ -100,7 +101,8 @@ def test_speed_and_gain_say_what_a_height_means(speed, gain):
     layout = PrintedLayout("1x1", speed, (row,))
     image = np.full((60, 80, 3), 255, np.uint8)
     paper_map = PaperMap.from_homography(np.eye(3), (0, 0, 80, 60), 5)
-    (reading,) = read_printed_rows(image, paper_map, layout, FollowsARamp())
+    networks = Networks(FollowsARamp(), likely_path)
+    (reading,) = read_printed_rows(image, paper_map, layout, networks)
     times_s = np.arange(len(reading.signal_mv)) / 500
     height_mm = 10 * (MARGIN_SAMPLES + times_s * speed / 0.05) / 4000
     assert len(reading.signal_mv) == round(50 / speed * 500)
@@ -173,13 +175,16 @@ def test_all_leads_are_filled_up_to_few_shapes(monkeypatch):
             flat = np.zeros((1, logits.shape[2]), np.float32)
             return flat, flat
 
-    monkeypatch.setattr(printed_rows, "_decoder", Decoder)
+    monkeypatch.setattr(decoding, "decoder", Decoder)
     leads = tuple(Segment("II", 5, 5 + width, 0.0) for width in (30, 30.4, 31))
     rows = tuple(Row(20.0, 10.0, (lead,)) for lead in leads)
     paper_map = PaperMap.from_homography(np.eye(3), (0, 0, 40, 40), 5)
     image = np.zeros((40, 40, 3), np.uint8)
     found = read_printed_rows(
-        image, paper_map, PrintedLayout("3x1", 25.0, rows), FollowsARamp()
+        image,
+        paper_map,
+        PrintedLayout("3x1", 25.0, rows),
+        Networks(FollowsARamp(), likely_path),
     )
     assert shapes == {(1, N_BINS, 1250)}
     assert [len(reading.height_mm) for reading in found] == [600, 608, 620]
@@ -201,8 +206,8 @@ def test_leads_wait_for_the_decoders_that_are_being_compiled(monkeypatch):
             flat = np.zeros((1, self.n_samples), np.float32)
             return flat, flat
 
-    monkeypatch.setattr(printed_rows, "_decoder", Decoder)
-    thread = printed_rows.start_compiling.__wrapped__()
+    monkeypatch.setattr(decoding, "decoder", Decoder)
+    thread = decoding.start_compiling.__wrapped__()
     while not running and thread.is_alive():
         time.sleep(0.001)
     height_mm, _ = likely_path(np.zeros((N_BINS, 1300)))

@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 
 from ecg_keras.errors import InputError
-from ecg_keras.models.reading.row_network import (
-    build_row_network,
-    sees_other_rows,
-)
+from ecg_keras.models.reading.networks import sees_other_rows
+from ecg_keras.models.reading.row_network import build_row_network
 from ecg_keras.models.registration.frame_network import build_frame_network
 from ecg_keras.models.saving import without_initialisers
 from ecg_keras.models.weight_files import (

@@ -22,7 +22,7 @@ from ecg_keras.data.pictures import (
 from ecg_keras.data.tensorflow_devices import keep_off_the_accelerator
 from ecg_keras.drawing.name_stamps import EM_PX, random_stamp
 from ecg_keras.models.layout.lead_names import class_name
-from ecg_keras.models.layout.name_network import CELL_PX, CLASSES, SCALES
+from ecg_keras.models.layout.name_classes import CELL_PX, CLASSES, SCALES
 from ecg_keras.models.layout.straight_page import PX_PER_MM, straighten
 
 PART_PX = 256

@@ -3,6 +3,8 @@
 model.keras      for `ecg_keras.load`, without the optimizer
 saved_model/     for tf.saved_model.load, with neither Keras nor this package
 export.json      what it is, its input contract, checksums, how close it is
+
+Of the page reader, which is more than a network, see `reader_export`.
 """
 
 import dataclasses
@@ -22,10 +24,12 @@ from ecg_keras.ecg.leads import LEADS, RATE_HZ
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.errors import InputError
+from ecg_keras.exporting import reader_export
 from ecg_keras.exporting.running import error_line, run_standalone
 from ecg_keras.exporting.writers import WRITERS
 from ecg_keras.files import check_output_dir, replacing, write_json
 from ecg_keras.models.saving import save_slim
+from ecg_keras.packaged import PAGE_READER, is_packaged
 from ecg_keras.page.images import resize
 from ecg_keras.predictor import (
     EXPORT_FILE,
@@ -54,7 +58,9 @@ class ExportConfig:
     """Settings of export.py."""
 
     model: tuple[str, ...] = setting(
-        (), "run folder or .keras file; several are averaged", metavar="M"
+        (),
+        "run folder or .keras file, several are averaged; or reader",
+        metavar="M",
     )
     output_dir: str | None = setting(None, "new folder to write")
     format: tuple[str, ...] = setting(
@@ -84,6 +90,8 @@ def export(config):
             a format disagrees; nothing is written then.
     """
     output_dir = _check(config)
+    if config.model == (PAGE_READER,) and is_packaged(PAGE_READER):
+        return _export_reader(config, output_dir)
     predictor = load(config.model)
     model = predictor.model
     formats = ("saved_model", *dict.fromkeys(config.format))
@@ -110,6 +118,51 @@ def export(config):
             least = parity[name]["agreement_db"]
             print(f"{FILES[name]} agrees to {least:.0f} dB")
         summary = _summary(config, predictor, model, partial, parity)
+        write_json(summary, partial / EXPORT_SUMMARY)
+        if config.kaggle_dataset:
+            _write_kaggle_metadata(partial, config.kaggle_dataset)
+    print(f"exported to {output_dir}")
+    return summary
+
+
+def _export_reader(config, output_dir):
+    """Export the page reader; see `export`."""
+    formats = ("saved_model", *dict.fromkeys(config.format))
+    writers = reader_export.WRITERS
+    others = [name for name in formats if name not in writers]
+    others += ["--half"] if config.half else []
+    if others:
+        raise InputError(
+            f"expected the formats {' and '.join(writers)} for the model "
+            f"{PAGE_READER}, in 32 bits. Received: {' '.join(others)}"
+        )
+    with replacing(output_dir) as partial:
+        partial.mkdir()
+        program = partial / reader_export.PROGRAM
+        reader_export.write_program(program)
+        pages = [parity_pages()[0], reader_export.parity_page()]
+        reference = reader_export.readings_of(pages)
+        parity = {}
+        for name in formats:
+            print(f"writing {name}", flush=True)
+            module = "ecg_keras.exporting.reader_writers"
+            path = partial / name
+            _run_writer(writers[name], [module, name, str(path)], [path])
+            found = run_standalone("reader", path, pages)
+            parity[name] = _compared(name, reference, found)
+            print(f"{name} agrees to {parity[name]['agreement_db']:.0f} dB")
+        summary = {
+            "export_version": EXPORT_VERSION,
+            "ecg_keras": __version__,
+            "model": PAGE_READER,
+            "leads": list(LEADS),
+            "unit": "mV",
+            "rate_hz": RATE_HZ,
+            "output": {"signals_mv": [len(LEADS), "samples shown"]},
+            "input": "uint8 (any H, any W, 3) RGB",
+            "parity": parity,
+            "files": _files(partial),
+        }
         write_json(summary, partial / EXPORT_SUMMARY)
         if config.kaggle_dataset:
             _write_kaggle_metadata(partial, config.kaggle_dataset)
@@ -182,9 +235,34 @@ def _parity(name, path, pages, reference, image_size, half):
         )
     halved = half and name == "saved_model"
     least = MIN_AGREEMENT_HALF_DB if halved else MIN_AGREEMENT_DB
+    return {
+        **_compared(name, reference, found, least),
+        "pages": len(pages),
+        "half": halved,
+    }
+
+
+def _compared(name, reference, found, least=MIN_AGREEMENT_DB):
+    """How close outputs are to those of the Keras model, each of them."""
     outputs = {}
     for key, expected in reference.items():
-        agreement = agreement_db(expected, found[key])
+        if expected.dtype.kind == "U":  # words
+            if found[key] != expected:
+                raise InputError(
+                    f"{name} disagrees with the Keras model: {key} is "
+                    f"{found[key]}, expected {expected}. It was deleted"
+                )
+            continue
+        if found[key].shape != expected.shape:
+            raise InputError(
+                f"{name} disagrees with the Keras model: expected {key} of "
+                f"shape {expected.shape}. Received: {found[key].shape}. It was "
+                "deleted"
+            )
+        shown = np.isfinite(expected)
+        own = found[key][shown]
+        agreement = agreement_db(expected[shown], own)
+        # False of NaN, too.
         if not agreement >= least:
             raise InputError(
                 f"{name} disagrees with the Keras model: power over that of "
@@ -193,14 +271,16 @@ def _parity(name, path, pages, reference, image_size, half):
             )
         outputs[key] = {
             "agreement_db": round(agreement, 2),
-            "max_difference": float(np.abs(found[key] - expected).max()),
+            "max_difference": float(np.abs(own - expected[shown]).max()),
         }
     return {
         "agreement_db": min(x["agreement_db"] for x in outputs.values()),
-        "max_difference_mv": outputs["signals"]["max_difference"],
+        "max_difference_mv": max(
+            x["max_difference"]
+            for key, x in outputs.items()
+            if "signals" in key
+        ),
         "outputs": outputs,
-        "pages": len(pages),
-        "half": halved,
     }
 
 
@@ -232,10 +312,16 @@ def _check(config):
 
 def _convert(backend, formats, folder, half):
     """Write formats in one process, of the backend that they want."""
-    command = [sys.executable, "-m", "ecg_keras.exporting.writers"]
+    command = ["ecg_keras.exporting.writers"]
     command += [str(folder / EXPORT_FILE), *(["--half"] if half else [])]
     for name in formats:
         command += ["--format", name, str(folder / FILES[name])]
+    paths = [folder / FILES[name] for name in formats]
+    _run_writer(backend, command, paths)
+
+
+def _run_writer(backend, command, paths):
+    """Run a module that writes files, or say which it did not write."""
     # Conversion needs no accelerator, and must not take it from this process.
     environment = {
         **os.environ,
@@ -245,12 +331,15 @@ def _convert(backend, formats, folder, half):
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True
+        [sys.executable, "-m", *command],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
-        missing = [x for x in formats if not (folder / FILES[x]).exists()]
+        missing = [path.name for path in paths if not path.exists()]
         raise InputError(
-            f"{(missing or formats)[0]} could not be written: "
+            f"{(missing or [paths[0].name])[0]} could not be written: "
             f"{error_line(done.stderr)}"
         )
 

@@ -15,6 +15,7 @@ _PROGRAM_OF = {
     "saved_model": "saved_model.py",
     "onnx": "onnx_file.py",
     "litert": "litert.py",
+    "reader": "reader.py",
 }
 # "error: ..." of a command of ours, "SomeError: ..." of a traceback.
 _NAMES_ERROR = re.compile(r"error: |[\w.]+(Error|Exception)(: |$)")
@@ -24,13 +25,14 @@ def run_standalone(name, path, images):
     """Answers of an exported model, by a program of its own.
 
     Args:
-        name: "saved_model", "onnx" or "litert".
-        path: its file or folder.
-        images: list of (H, W, 3): uint8 of any sizes for a SavedModel, float32
-            of the model's size for the others.
+        name: "saved_model", "onnx", "litert" or "reader".
+        path: its file or folder; of the reader that of its networks.
+        images: list of (H, W, 3): uint8 of any sizes for a SavedModel and the
+            reader, float32 of the model's size for the others.
 
     Returns:
-        dict: name of each output -> array (n, ...) float32.
+        dict: name of each output -> array (n, ...) float32; of the reader see
+        `standalone.reader`.
 
     Raises:
         InputError: it does not run.

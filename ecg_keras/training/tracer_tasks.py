@@ -19,10 +19,10 @@ from ecg_keras.data.pictures import load_pictures
 from ecg_keras.data.row_batches import training_parts
 from ecg_keras.errors import InputError
 from ecg_keras.models.photo_tracer import build_photo_tracer
+from ecg_keras.models.reading.networks import sees_other_rows
 from ecg_keras.models.reading.row_network import (
     STEM_CONV,
     build_row_network,
-    sees_other_rows,
     told_of_other_rows,
 )
 from ecg_keras.models.registration.frame_network import build_frame_network

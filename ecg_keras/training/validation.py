@@ -21,6 +21,7 @@ from ecg_keras.ecg.records import PageRecord, read_table
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.models.layout.lead_names import names_in
 from ecg_keras.models.reading.leads_from_segments import join_segments
+from ecg_keras.models.reading.likely_path import likely_path
 from ecg_keras.models.reading.printed_rows import read_segments, row_logits
 from ecg_keras.models.registration.flat_page import fit_affine
 from ecg_keras.models.registration.homography import (
@@ -147,7 +148,7 @@ class StripValidation(_Validation):
                 for row_mv, row in zip(page.rows_mv, rows, strict=True)
             ]
             signals, _ = join_segments(
-                page.layout, read_segments(page.layout, rows)
+                page.layout, read_segments(page.layout, rows, likely_path)
             )
             n_samples = page.signals_mv.shape[1]
             found = np.zeros_like(page.signals_mv)

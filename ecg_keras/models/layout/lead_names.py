@@ -7,7 +7,7 @@ import numpy as np
 
 from ecg_keras.ecg.leads import LEADS
 from ecg_keras.models.layout.known_layouts import ANY
-from ecg_keras.models.layout.name_network import (
+from ecg_keras.models.layout.name_classes import (
     CELL_PX,
     CLASSES,
     LEAD_CLASSES,

@@ -10,20 +10,9 @@ more than a name is long, or a number and what tells its unit.
 
 import keras
 
-from ecg_keras.ecg.leads import LEADS
 from ecg_keras.models.layers import conv_block
-from ecg_keras.models.layout.straight_page import PX_PER_MM
+from ecg_keras.models.layout.name_classes import CLASSES
 
-# What a place shows: nothing of these, one of the twelve leads, another lead,
-# such as V4R, or a speed or a gain.
-LEAD_CLASSES = (*LEADS, "other")
-SCALES = (
-    "12.5 mm/s", "25 mm/s", "50 mm/s",
-    "2.5 mm/mV", "5 mm/mV", "10 mm/mV", "20 mm/mV",
-)  # fmt: skip
-CLASSES = ("none", *LEAD_CLASSES, *SCALES)
-# A cell is a mm.
-CELL_PX = PX_PER_MM
 FILTERS = (24, 48)
 CONTEXT_DILATIONS = (1, 2, 2)
 
@@ -36,8 +25,8 @@ def build_name_network(filters=FILTERS):
 
     Returns:
         A functional model: `ink` (B, H, W, 1), 0..255, where H and W are
-        multiples of `CELL_PX`, to `logits` (B, H / 4, W / 4, `CLASSES`)
-        float32.
+        multiples of `name_classes.CELL_PX`, to `logits` (B, H / 4, W / 4,
+        `CLASSES`) float32.
     """
     ink = keras.Input((None, None, 1), name="ink")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(ink)

@@ -4,11 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from ecg_keras.models.reading.printed_rows import (
-    RowLogits,
-    likely_path,
-    row_logits,
-)
+from ecg_keras.models.reading.printed_rows import RowLogits, row_logits
 from ecg_keras.page.printed_layout import Row, Segment
 from ecg_keras.page.row_images import SAMPLE_MM
 
@@ -39,7 +35,7 @@ class RowHeights:
         return np.interp(x_mm, x, self.height_mm)
 
 
-def read_whole_rows(image, paper_map, rows, pulses, row_network):
+def read_whole_rows(image, paper_map, rows, pulses, networks):
     """Read rows as if each were one lead.
 
     Args:
@@ -47,7 +43,7 @@ def read_whole_rows(image, paper_map, rows, pulses, row_network):
         rows: list of `trace_rows.TraceRow`.
         pulses: list of `pulses.FoundPulse`: where one stands is 0 mV; without
             one that is where most of the trace lies.
-        row_network: see `row_network.build_row_network`.
+        networks: `networks.Networks`.
 
     Returns:
         list of `RowHeights`.
@@ -59,9 +55,9 @@ def read_whole_rows(image, paper_map, rows, pulses, row_network):
         whole = Segment("", row.x_start_mm, row.x_end_mm, 0.0)
         printed.append(Row(zero, 10.0, (whole,)))
     found = []
-    logits = row_logits(image, paper_map, printed, row_network)
+    logits = row_logits(image, paper_map, printed, networks.rows)
     for row, seen in zip(rows, logits, strict=True):
-        height, std = likely_path(seen.logits)
+        height, std = networks.likely_path(seen.logits)
         found.append(
             RowHeights(seen, row.x_start_mm, row.x_end_mm, height, std)
         )

@@ -9,39 +9,24 @@ a mm means changes.
 """
 
 import dataclasses
-import functools
 import itertools
 import math
-import threading
 
-import keras
 import numpy as np
 
 from ecg_keras.ecg.leads import RATE_HZ
 from ecg_keras.ecg.resampling import resample
 from ecg_keras.models.reading.crossing_rows import Path, told_apart
-from ecg_keras.models.reading.decoding import (
-    SMOOTHNESS,
-    WINDOW_BINS,
-    soft_argmax,
-)
-from ecg_keras.models.reading.row_network import sees_other_rows
-from ecg_keras.page.paper import GAIN_MM_PER_MV
+from ecg_keras.models.reading.networks import sees_other_rows
 from ecg_keras.page.printed_layout import others_away_mm
 from ecg_keras.page.row_images import (
     MARGIN_MM,
-    N_BINS,
     SAMPLE_MM,
     not_finer_than,
     row_image,
     with_other_rows,
 )
 
-# Leads are filled up to a multiple of so many samples: few shapes, as some
-# backends compile for each.
-SAMPLES_UNIT = 1250
-# A quarter of a row and a whole one: what most pages print.
-USUAL_SAMPLES = (SAMPLES_UNIT, 4 * SAMPLES_UNIT)
 # Within so many mm of a lead's ends, what is less sure than this, mm, goes on
 # as it is farther in: separators, frames and its neighbour are read there.
 END_MM, END_STD_MM = 0.4, 0.3
@@ -122,88 +107,20 @@ def row_logits(image, paper_map, rows, row_network):
     return found
 
 
-@keras.saving.register_keras_serializable(package="ecg_keras")
-class LikelyPath(keras.layers.Layer):
-    """Logits (B, bins, n) to mV and deviations along the Viterbi path."""
-
-    def call(self, logits):
-        return soft_argmax(logits, WINDOW_BINS, SMOOTHNESS)
-
-    def compute_output_shape(self, input_shape):
-        batch, _, n_samples = input_shape
-        return (batch, n_samples), (batch, n_samples)
-
-
-@functools.cache
-def _decoder(n_samples):
-    """A model, so that each backend compiles it: alone, its steps are slow.
-
-    One for each length: how many steps it takes depends on that, and under
-    TensorFlow a model of any length is compiled for one that is not known.
-    """
-    logits = keras.Input((N_BINS, n_samples), name="logits")
-    return keras.Model(logits, LikelyPath(dtype="float32")(logits))
-
-
-_decoding = threading.Lock()
-
-
-@functools.cache
-def start_compiling():
-    """Compile the decoders of `USUAL_SAMPLES` in a thread.
-
-    It is done where a first page is registered meanwhile: they take longer to
-    compile than all else.
-
-    Returns:
-        threading.Thread, the same one always.
-    """
-    thread = threading.Thread(target=_compile)
-    thread.start()
-    return thread
-
-
-def _compile():
-    for n_samples in USUAL_SAMPLES:
-        likely_path(np.zeros((N_BINS, n_samples), np.float32))
-
-
-def likely_path(logits):
-    """Heights in mm along the Viterbi path, and their deviations.
-
-    Args:
-        logits: (bins, n).
-
-    Returns:
-        (height_mm, std_mm), each (n,).
-    """
-    n_samples = logits.shape[1]
-    length = math.ceil(n_samples / SAMPLES_UNIT) * SAMPLES_UNIT
-    # The path goes straight on where nothing changes.
-    filled = np.pad(
-        logits.astype(np.float32), ((0, 0), (0, length - n_samples)), "edge"
-    )
-    # What is being compiled is waited for, and not compiled twice.
-    with _decoding:
-        found = _decoder(length).predict_on_batch(filled[None])
-    return tuple(
-        np.asarray(values)[0, :n_samples] * GAIN_MM_PER_MV for values in found
-    )
-
-
-def read_segments(layout, rows):
+def read_segments(layout, rows, likely_path):
     """Read all leads of a page whose rows the network has seen.
 
     Args:
         layout: `PrintedLayout` of the page.
         rows: `RowLogits` of each of its rows.
+        likely_path: see `networks.Networks`.
 
     Returns:
         list of `LeadReading`, row by row, from left to right. Heights count
         from the layout's zero lines.
     """
     paths = [
-        [_path(seen, segment) for segment in row.segments]
+        [_path(seen, segment, likely_path) for segment in row.segments]
         for row, seen in zip(layout.rows, rows, strict=True)
     ]
     for upper, lower in itertools.pairwise(paths):
@@ -216,7 +133,7 @@ def read_segments(layout, rows):
     ]
 
 
-def _path(seen, segment):
+def _path(seen, segment, likely_path):
     """`Path` of a segment of a row that the network has seen."""
     logits, x_mm = seen.between(segment.x_start_mm, segment.x_end_mm)
     return Path(logits, seen.zero_y_mm, x_mm, *likely_path(logits))
@@ -300,21 +217,21 @@ def placed_in(readings, layout, paper_map, shape):
     return placed
 
 
-def read_printed_rows(image, paper_map, layout, row_network):
+def read_printed_rows(image, paper_map, layout, networks):
     """Read all leads of a page.
 
     Args:
         image: (H, W, 3) uint8.
         paper_map: `PaperMap` of the picture.
         layout: `PrintedLayout` of the page.
-        row_network: see `row_network.build_row_network`.
+        networks: `networks.Networks`.
 
     Returns:
         list of `LeadReading`, row by row, from left to right.
     """
     image, paper_map = not_finer_than(image, paper_map)
-    rows = row_logits(image, paper_map, layout.rows, row_network)
-    return read_segments(layout, rows)
+    rows = row_logits(image, paper_map, layout.rows, networks.rows)
+    return read_segments(layout, rows, networks.likely_path)
 
 
 def _at_500_hz(values, segment, speed_mm_per_s, offset_s):

@@ -100,11 +100,6 @@ def build_row_network(filters=ROW_FILTERS, width=None, other_rows=False):
     return keras.Model(strip, logits, name="row_network")
 
 
-def sees_other_rows(network):
-    """Whether a row network was built with `other_rows`."""
-    return network.input_shape[-1] > 3
-
-
 def told_of_other_rows(weights):
     """Weights of `STEM_CONV` for a network that has the fourth channel.
 
