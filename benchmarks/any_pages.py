@@ -2,12 +2,14 @@
 
     python -m benchmarks.any_pages --pages 100
     python -m benchmarks.any_pages --pages 40 --layouts 6x2 12x1 --usual
+    python -m benchmarks.any_pages --pages 90 --images all
 
 Of cut pages, whose picture shows a part of the traces, only that is scored;
 where the beginning is cut off, names of leads alone tell which second it is.
 
-The pages are those of `render --variety any`, of layouts by turns; recordings
-in `--signals` are drawn, or simulated ones. With `--output-dir` each page is
+The pages are those of `render --variety any`, of layouts by turns, or with
+`--images` those of `render --variety layouts`, of types by turns; recordings in
+`--signals` are drawn, or simulated ones. With `--output-dir` each page is
 written there with its traces as they were read.
 """
 
@@ -23,13 +25,18 @@ from tqdm import tqdm
 
 from ecg_keras.app.overlay import traces_of
 from ecg_keras.commands.evaluate_pages import MISREAD_DB
+from ecg_keras.data.pictures import PAGE_BOUNDS_MM
 from ecg_keras.drawing.any_page import printed_signals
-from ecg_keras.drawing.folder import RenderConfig, draw_any_page
+from ecg_keras.drawing.folder import RenderConfig, draw_any_page, draw_record
 from ecg_keras.ecg.digitized import GOOD, REFUSED
 from ecg_keras.ecg.leads import RATE_HZ
 from ecg_keras.ecg.metrics import record_ratio, score_db
+from ecg_keras.ecg.records import IMAGE_TYPES
+from ecg_keras.ecg.resampling import to_grid
 from ecg_keras.ecg.signal_files import read_signals_file
 from ecg_keras.page.paper import GAIN_MM_PER_MV, PAPER_SPEED_MM_PER_S
+from ecg_keras.page.paper_map import PaperMap
+from ecg_keras.page.printed_layout import PrintedLayout
 from ecg_keras.page_reader import load_page_reader
 from ecg_keras.settings import parse_flags, run_command, setting
 
@@ -55,6 +62,12 @@ class AnyPagesConfig:
         None, "npz file with the recordings to draw (default: simulated)"
     )
     seed: int = setting(1000, "seed of all that is random")
+    images: tuple[str, ...] = setting(
+        (),
+        "image types of the competition, or all: pages of other looks and "
+        "layouts in these, all of them whole",
+        metavar="TYPE",
+    )
     output_dir: str | None = setting(None, "folder for pictures")
 
 
@@ -79,7 +92,8 @@ def main():
     config = parse_flags(AnyPagesConfig, __doc__.split("\n")[0])
     reader = load_page_reader()
     scores = []
-    for index, page in tqdm(drawn_pages(config), total=config.pages):
+    pages = typed_pages(config) if config.images else drawn_pages(config)
+    for index, page, taken in tqdm(pages, total=config.pages):
         reading = reader.read(page.image)
         score = scored(page, reading)
         scores.append(score)
@@ -87,7 +101,7 @@ def main():
         found = "nothing" if printed is None else printed.name
         reasons = "; ".join(reading.digitized.reasons)
         tqdm.write(
-            f"{index:5d} {page.layout.name:26s} {page.description.capture:6s} "
+            f"{index:5d} {page.layout.name:26s} {taken:6s} "
             f"{px_per_mm(page.paper_map):4.1f} px/mm -> {found:22s} "
             f"{'' if score.is_scaled else 'scale '}{score.quality:8s} "
             f"{score.db:5.1f} dB {reasons}"
@@ -117,11 +131,9 @@ def confusion(scores):
 
 
 def drawn_pages(config):
-    """(index, `DrawnPage`) of as many pages as are asked for."""
+    """(index, `DrawnPage`, capture) of as many pages as are asked for."""
     render = RenderConfig(variety="any", seed=config.seed)
-    recordings = [None]
-    if config.signals:
-        recordings = read_signals_file(config.signals)[1]
+    recordings = recordings_of(config)
     turns = itertools.cycle(config.layouts)
     wanted, n_drawn = next(turns), 0
 
@@ -141,12 +153,53 @@ def drawn_pages(config):
         signals_mv = recordings[index % len(recordings)]
         page = draw_any_page(render, index, signals_mv, is_wanted)
         if page is not None:
-            yield index, page
+            yield index, page, page.description.capture
             wanted, n_drawn = next(turns), n_drawn + 1
 
 
+@dataclasses.dataclass(frozen=True)
+class TypedPage:
+    """What `DrawnPage` holds, of a page of the competition's types."""
+
+    image: np.ndarray
+    paper_map: PaperMap
+    layout: PrintedLayout
+    signals_mv: np.ndarray
+
+
+def typed_pages(config):
+    """(index, `TypedPage`, image type) of as many pages as are asked for."""
+    render = RenderConfig(
+        variety="layouts", seed=config.seed, rate_hz=(RATE_HZ,)
+    )
+    kinds = IMAGE_TYPES if config.images == ("all",) else config.images
+    recordings = recordings_of(config)
+    for index in range(config.pages):
+        kind = kinds[index % len(kinds)]
+        signals_mv = recordings[index % len(recordings)]
+        _, layout, table_mv, pictures = draw_record(
+            render, index, signals_mv, (kind,)
+        )
+        _, image, page_map = next(pictures)
+        drawn_mv, printed = to_grid(table_mv, RATE_HZ)
+        page = TypedPage(
+            image,
+            PaperMap.from_page_map(page_map, PAGE_BOUNDS_MM),
+            layout.printed(),
+            np.where(printed > 0, drawn_mv, np.nan).astype(np.float32),
+        )
+        yield index, page, kind
+
+
+def recordings_of(config):
+    """(12, 5000) mV each, or None for one that is simulated."""
+    if config.signals is None:
+        return [None]
+    return read_signals_file(config.signals)[1]
+
+
 def scored(page, reading):
-    """The `Score` of a `PageReading` of a `DrawnPage`."""
+    """The `Score` of a `PageReading` of a `DrawnPage` or `TypedPage`."""
     layout, printed = page.layout, reading.printed
     digitized = reading.digitized
     found_mv = np.zeros_like(page.signals_mv)
