@@ -19,7 +19,9 @@ import numpy as np
 from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED, DigitizedEcg
 from ecg_keras.ecg.leads import N_LEADS
 from ecg_keras.models.layout import find, trace_edges
+from ecg_keras.models.layout.beats import rows_with_beats
 from ecg_keras.models.layout.checks import check
+from ecg_keras.models.layout.column_times import with_times
 from ecg_keras.models.layout.columns import USUAL_ROW_MM, trace_ends
 from ecg_keras.models.layout.given import Given
 from ecg_keras.models.layout.known_layouts import KNOWN, known
@@ -391,6 +393,7 @@ class Look:
                 without its grid.
         """
         self.read_rows(image, paper_map)
+        self.leave_out_lines()
         self.ends = trace_ends(self.rows, self.pulses, self.page)
         marks = find_separators(self.page, self.heights, self.pulses)
         gaps = self.pulse_gaps or find_gaps(self.page, self.heights)
@@ -406,6 +409,19 @@ class Look:
             self.pulses,
             self.reader.networks,
         )
+
+    def leave_out_lines(self):
+        """Leave out rows that show no beats: frames, letters, paper's edges."""
+        sure = {pulse.row for pulse in self.pulses}
+        kept = rows_with_beats(self.heights, sure)
+        if len(kept) == len(self.rows):
+            return
+        self.rows = [self.rows[k] for k in kept]
+        self.heights = [self.heights[k] for k in kept]
+        self.pulses = [
+            dataclasses.replace(pulse, row=kept.index(pulse.row))
+            for pulse in self.pulses
+        ]
 
     def with_whole_rows(self, image):
         """The same look, where rows are 250 mm long; see `trace_edges`."""
@@ -514,6 +530,7 @@ class Look:
             best.gap_mm,
             self.pulse_gaps,
         )
+        layout = with_times(layout, rows)
         if self.pulse_gaps and not trace_edges.shows_usual_columns(layout):
             doubts = (*doubts, COLUMNS_UNUSUAL)
         return _reading(

@@ -9,6 +9,7 @@ from ecg_keras.models.layout.beats import (
     RowBeats,
     f_statistic,
     find_beats,
+    rows_with_beats,
     same_seconds,
     unlikeness,
 )
@@ -25,7 +26,11 @@ def row(amplitudes_mm, noise_mm=0.05, seed=0):
     for place, high in zip(BEATS_MM, amplitudes_mm, strict=True):
         height += high * np.exp(-0.5 * ((x - place) / 0.6) ** 2)
         height += 0.3 * high * np.exp(-0.5 * ((x - place - 5) / 1.5) ** 2)
-    return types.SimpleNamespace(at=lambda at_mm: np.interp(at_mm, x, height))
+    return types.SimpleNamespace(
+        at=lambda at_mm: np.interp(at_mm, x, height),
+        x_start_mm=0.0,
+        x_end_mm=250.0,
+    )
 
 
 def kind(*rows):
@@ -40,6 +45,29 @@ def test_beats_are_found_in_all_rows_together():
     heights = np.stack([row(FOUR).at(x), row([4.0] * 12, seed=1).at(x)])
     beats = find_beats(heights, PER_MM)
     np.testing.assert_allclose(beats / PER_MM, BEATS_MM, atol=1.5)
+
+
+def test_what_shows_no_beats_is_no_row_of_traces():
+    flat, letters = row([0.0] * 12, seed=2), row([0.0] * 12, seed=3)
+    wide = np.arange(0, 250, 1 / PER_MM)
+    height = 2.0 * (np.sin(wide) > 0) * (wide > 20) * (wide < 120)
+    letters.at = lambda at_mm: np.interp(at_mm, wide, height)
+    traces = [row(FOUR), row(FOUR[::-1], seed=1), row([0.5] * 12, seed=4)]
+    assert rows_with_beats([letters, *traces, flat]) == [1, 2, 3]
+    assert rows_with_beats(traces) == [0, 1, 2]
+    # A pulse stands at traces alone.
+    assert rows_with_beats([*traces, flat], sure={3}) == [0, 1, 2, 3]
+    # Fewer rows are no page.
+    assert rows_with_beats([*traces[:2], flat]) == [0, 1, 2]
+
+
+def test_a_row_whose_columns_end_with_gaps_shows_beats_in_one_of_them():
+    """A strip below such columns shows what they do at other x, but first."""
+    later = [row(FOUR), row([6.0] * 12, seed=5), row([-4.0] * 12, seed=6)]
+    strip = row([5.0] * 12, seed=7)
+    at = strip.at
+    strip.at = lambda x_mm: at(x_mm - 3.0 * np.floor(x_mm / 62.5))
+    assert rows_with_beats([*later, strip]) == [0, 1, 2, 3]
 
 
 def test_a_row_of_four_leads_is_told_from_one_of_a_single_lead():

@@ -457,6 +457,20 @@ def test_a_gap_that_is_not_seen_between_two_that_are():
     assert found.gap_mm == 0
 
 
+@pytest.mark.parametrize("marks", [(), 15 + 65.0 * np.arange(1, 4)])
+def test_a_strip_tells_of_gaps_that_are_not_seen(marks):
+    layout = with_gaps(even_rows((*ROWS_3X4, ("V1",))), 2.5)
+    rows = true_heights(layout, signals_mv())
+    found = find.candidates(rows, (15.0, 272.5, False), separators=marks)[0]
+    assert found.kind.name == "3x4+1"
+    assert found.strips == ("V1",)
+    assert found.gap_mm == pytest.approx(2.5, abs=0.3)
+    assert found.column_mm == pytest.approx(65.0, abs=0.3)
+    assert found.x_start_mm == pytest.approx(15.0, abs=0.5)
+    # It is no paper that ran fast.
+    assert found.marked_row_mm is None
+
+
 def test_columns_with_gaps_and_marks_are_no_paper_that_ran_fast():
     layout = with_gaps(even_rows(ROWS_3X4), 1.5)
     rows = true_heights(layout, signals_mv())
@@ -695,6 +709,18 @@ def test_marks_tell_where_columns_of_a_cut_page_begin():
     for x_mm in (marks[:1], [marks[0] - 4, marks[1] + 4]):
         other = find.candidates(rows, ends, separators=x_mm)[0]
         assert other.x_start_mm == unmarked.x_start_mm
+
+
+def test_two_marks_tell_no_paper_that_ran_too_fast_where_traces_begin_later():
+    """One of them is no mark: rows begin where their pulses end."""
+    layout = even_rows(ROWS_3X4)
+    rows = true_heights(layout, signals_mv())
+    marks = 15 + np.array([125.0 - 0.9, 187.5 + 0.1])
+    found = find.candidates(
+        rows, TraceEnds(15.0, 265.0, False), separators=marks
+    )[0]
+    assert found.marked_row_mm is None
+    assert abs(found.x_start_mm - 15) < 1
 
 
 def test_marks_tell_a_paper_that_ran_too_fast(monkeypatch):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ecg_keras.__main__ import COMMANDS
+from ecg_keras.exporting import portable_reader
 from ecg_keras.settings import add_flags
 from ecg_keras.training.config import check_config, parse_train_flags
 
@@ -50,6 +51,8 @@ def _check(command):
         # "`python -m ecg_keras render`" alone is the name of a command.
         if argv[2:]:
             parser.parse_args(argv[2:])
+    elif script == "exported/reader.pyz":  # export.py writes it
+        portable_reader._parser().parse_args(argv)
     else:
         if script == "-m":
             script = argv[0].replace(".", "/") + ".py"

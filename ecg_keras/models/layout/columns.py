@@ -35,6 +35,8 @@ MOST_MARKS = 8
 # Gaps stand evenly to so much, and the first column begins so near to where the
 # traces do.
 GAPS_EVEN_MM, GAP_START_MM = 0.6, 3.0
+# Rows with gaps begin later by so much where they are that much too long, mm.
+LEAST_LATER_MM = 1.0
 # What a mark or a gap tells for the columns that it stands between, and each of
 # several gaps: traces do not end in most rows at once, evenly, by chance.
 MARKED, EVEN_GAP = 0.5, 1.5
@@ -66,13 +68,22 @@ class TraceEnds(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """Where columns may begin, how wide they are, and what tells against it."""
+    """Where columns may begin, how wide they are, and what tells against it.
+
+    Attributes:
+        x_start_mm, column_mm: where the first begins, how far apart they are.
+        cost: what tells against it.
+        is_marked: whether marks between them tell how wide they are.
+        gap_mm: how long the gap is that ends each.
+        stops: whether a strip tells that no time passes in gaps.
+    """
 
     x_start_mm: float
     column_mm: float
     cost: float = 0.0
     is_marked: bool = False
     gap_mm: float = 0.0
+    stops: bool = False
 
 
 def columns_to_try(kind, ends, separators, gaps, names):
@@ -112,6 +123,42 @@ def columns_to_try(kind, ends, separators, gaps, names):
         # Wider columns are no paper that ran fast.
         tried = [dataclasses.replace(own, is_marked=False) for own in tried]
     return tried + by_gaps + _named_columns(kind, ends, pitch_mm)
+
+
+def with_gap(n_columns, ends, width_mm, gap_mm, separators):
+    """List of `Columns` that end with a gap in which no time passes.
+
+    Args:
+        n_columns: how many there are.
+        ends: `TraceEnds`.
+        width_mm, gap_mm: what each shows, and its gap.
+        separators: see `columns_to_try`.
+    """
+    cost = -EVEN_GAP * (n_columns - 1)
+    seen = (ends.seen_mm or ends)[0]
+    later = _start_before_gaps(ends, n_columns, gap_mm)
+    # Gaps are known to a quarter of a mm each.
+    starts = [seen, later] if later - seen > LEAST_LATER_MM else [seen]
+    tried = []
+    for start in starts:
+        columns = Columns(start, width_mm + gap_mm, cost)
+        own = ends._replace(x_start_mm=start)
+        tried += _marked(n_columns, own, columns.column_mm, cost, separators)
+        tried.append(columns)
+    return [
+        dataclasses.replace(
+            own, is_marked=False, gap_mm=own.column_mm - width_mm, stops=True
+        )
+        for own in tried
+    ]
+
+
+def _start_before_gaps(ends, n_columns, gap_mm):
+    """Where traces begin whose columns end with gaps."""
+    seen_mm, end_mm = (ends.seen_mm or ends)[:2]
+    # Without their gaps rows are as long as devices print them.
+    over = end_mm - seen_mm - USUAL_ROW_MM - (n_columns - 1) * gap_mm
+    return seen_mm + (over if 0 < over < FOOT_MM else 0.0)
 
 
 def _named_columns(kind, ends, pitch_mm):
@@ -157,7 +204,7 @@ def _between_gaps(n_columns, ends, gaps, pitch_mm):
     A gap may take time, or none: columns or what they show are of usual width.
     Where names tell how wide columns are, one gap is enough.
     """
-    seen_mm, x_end = ends.seen_mm or ends[:2]
+    x_end = (ends.seen_mm or ends)[1]
     if len(gaps) > MOST_MARKS:
         return []
     boundaries = range(1, n_columns)
@@ -171,9 +218,7 @@ def _between_gaps(n_columns, ends, gaps, pitch_mm):
         for chosen in itertools.combinations(np.asarray(gaps), len(number)):
             gap_start, start = np.array(chosen).T
             gap = float(np.mean(start - gap_start))
-            # Without their gaps rows are as long as devices print them.
-            over = x_end - seen_mm - USUAL_ROW_MM - (n_columns - 1) * gap
-            x_start = seen_mm + (over if 0 < over < FOOT_MM else 0.0)
+            x_start = _start_before_gaps(ends, n_columns, gap)
             if len(number) > 1:
                 width, first = map(float, np.polyfit(number, start, 1))
             elif n_columns > 2:
@@ -226,9 +271,11 @@ def _marked(n_columns, ends, width, cost, separators):
         found.append(Columns(x_start + off.mean(), width, cost))
     if len(off) > 1 and (is_even or is_alike):
         wider, later = np.polyfit(columns, off, 1)
-        found.append(
-            Columns(x_start + later, width + wider, cost, is_marked=True)
-        )
+        # Two tell no width where the traces then begin elsewhere.
+        if is_even or ends.is_cut_left or abs(later) < MARKS_DIFFER_MM:
+            found.append(
+                Columns(x_start + later, width + wider, cost, is_marked=True)
+            )
     return [
         dataclasses.replace(
             columns,

@@ -22,11 +22,17 @@ from ecg_keras.models.layout.beats import (
     repeat_by_chance,
     same_seconds,
 )
+from ecg_keras.models.layout.column_times import (
+    gap_by_strips,
+    same_seconds_by_strips,
+)
 from ecg_keras.models.layout.columns import (
     GAP_START_MM,
+    USUAL_COLUMNS_MM,
     TraceEnds,
     columns_to_try,
     usual,
+    with_gap,
 )
 from ecg_keras.models.layout.known_layouts import ANY, KNOWN
 from ecg_keras.models.layout.lead_names import LEAST_TOLD as NAME_TELLS
@@ -273,7 +279,10 @@ def _with_names(kinds, rows, ends, separators, gaps, names):
             # Names tell no mm of where columns are, but how far these reach.
             known = {}
             tried = []
-            for own in columns:
+            for own in (
+                *columns,
+                *_with_strip_gaps(kind, taken, ends, separators),
+            ):
                 reach_mm = kind.n_columns * own.column_mm
                 place = round(own.x_start_mm / 3), round(reach_mm)
                 if place not in known:
@@ -282,6 +291,37 @@ def _with_names(kinds, rows, ends, separators, gaps, names):
                     )
                 tried.append((own, known[place]))
             yield _NamedKind(kind, first, tried)
+
+
+def _with_strip_gaps(kind, rows, ends, separators):
+    """`Columns` of a kind between which strips tell that no time passes.
+
+    Args:
+        kind: a `KnownLayout`.
+        rows: the `row_heights.RowHeights` that are its rows.
+        ends, separators: see `candidates`.
+    """
+    several, one = (
+        [
+            row
+            for row, leads in zip(rows, kind.rows, strict=True)
+            if (leads == (ANY,)) == is_strip
+        ]
+        for is_strip in (False, True)
+    )
+    if kind.n_columns < 2 or not one:
+        return []
+    found = []
+    for width in USUAL_COLUMNS_MM:
+        reach_mm = ends.x_start_mm + kind.n_columns * width - ends.x_end_mm
+        if abs(reach_mm) > width / 2:
+            continue
+        gap_mm = gap_by_strips(
+            several, one, ends.x_start_mm, width, kind.n_columns
+        )
+        if gap_mm:
+            found += with_gap(kind.n_columns, ends, width, gap_mm, separators)
+    return found
 
 
 def _without_first_rows(kinds):
@@ -332,7 +372,11 @@ def _candidate(
     windows = list(_windows(kind, first, columns, x_end, shown_from))
     for left, right, full, leads in windows:
         agreement += compared.agreement(left, right, full, leads, below)
-        strip_left = windows[0][0] if is_simultaneous else left
+        # Where no time passes in gaps, strips show it further left.
+        column = round((left - x_start) / width)
+        strip_left = left - column * columns.gap_mm * columns.stops
+        if is_simultaneous:
+            strip_left = windows[0][0]
         for told, index in zip(for_strips, strips, strict=True):
             own = compared.strip(left, right, strip_left, index, full, leads)
             for lead, more in own.items():
@@ -698,6 +742,16 @@ def _simultaneous(candidate, rows):
     strips = _strip_rows(kind, first)
     strip_mm = None
     if strips:
+        several = [rows[k] for k in one[2]]
+        told = same_seconds_by_strips(
+            several,
+            [rows[k] for k in strips],
+            candidate.x_start_mm,
+            candidate.column_mm,
+            kind.n_columns,
+        )
+        if told is not None:
+            return told
         strip_mm = np.concatenate([beats(window, strips) for window in windows])
     first_mm, later_mm = (beats(window, window[2]) for window in windows)
     told = same_seconds(first_mm, later_mm, candidate.column_mm, strip_mm)
