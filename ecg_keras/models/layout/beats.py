@@ -11,7 +11,7 @@ import functools
 
 import numpy as np
 
-from ecg_keras.models.layout.row_heights import PER_MM
+from ecg_keras.models.layout.row_heights import PER_MM, steepness
 
 # What is looked at before and after a beat's steepest place, mm.
 BEFORE_MM, AFTER_MM = 3.0, 8.0
@@ -64,30 +64,11 @@ def find_beats(heights, per_mm):
     # beats.
     from scipy.signal import find_peaks
 
-    together = steepness(heights, per_mm)
+    together = steepness(heights, per_mm).mean(axis=0)
     least = LEAST_STEEP * np.percentile(together, 99)
     return find_peaks(
         together, height=least, distance=max(round(LEAST_APART_MM * per_mm), 1)
     )[0]
-
-
-def steepness(heights, per_mm):
-    """How steep rows are together, 0 to 1: most at beats.
-
-    Args:
-        heights: (rows, n) mm, of rows that show the same seconds.
-        per_mm: samples a mm.
-
-    Returns:
-        (n,).
-    """
-    steep = np.abs(np.gradient(heights, axis=1))
-    width = max(round(2.0 * per_mm), 1)
-    box = np.ones(width) / width
-    steep = np.stack([np.convolve(row, box, "same") for row in steep])
-    # Each row counts alike, whatever its waves' height.
-    steep = steep / (np.percentile(steep, 98, axis=1, keepdims=True) + 1e-6)
-    return np.minimum(steep, 1.0).mean(axis=0)
 
 
 def rows_with_beats(rows, sure=()):
@@ -103,7 +84,7 @@ def rows_with_beats(rows, sure=()):
     x_start = np.median([row.x_start_mm for row in rows])
     x_end = np.median([row.x_end_mm for row in rows])
     x_mm = np.arange(x_start, max(x_end, x_start + 2), 1 / PER_MM)
-    steep = np.stack([steepness(row.at(x_mm)[None], PER_MM) for row in rows])
+    steep = steepness(np.stack([row.at(x_mm) for row in rows]))
     n_parts = max(round((x_end - x_start) / PART_MM), 1)
     kept = list(range(len(rows)))
     while len(kept) > LEAST_ROWS:

@@ -11,7 +11,7 @@ import dataclasses
 
 import numpy as np
 
-from ecg_keras.models.layout.beats import find_beats, steepness
+from ecg_keras.models.layout.beats import find_beats
 from ecg_keras.models.layout.columns import USUAL_COLUMNS_MM
 from ecg_keras.models.layout.row_heights import PER_MM
 
@@ -173,30 +173,30 @@ def same_seconds_by_strips(several, one, x_start_mm, column_mm, n_columns):
 
 
 def _alike_by_gap(several, one, x_start_mm, width_mm, n_columns, repeats=False):
-    """See `_alike`: for columns with gaps of `GAPS_MM` between them.
+    """See `_alike`: for columns with each of `GAPS_MM` between them.
 
     Args:
         repeats: whether columns show the same seconds; else each goes on where
             the one before ended.
     """
-    k = np.arange(n_columns)
-    return np.array(
-        [
-            _alike(
-                several,
-                one,
-                x_start_mm + k * (width_mm + gap_mm),
-                k * (gap_mm + width_mm * repeats),
-                width_mm,
-            )
-            for gap_mm in GAPS_MM
-        ]
+    k, gap_mm = np.arange(n_columns), GAPS_MM[:, None]
+    return _alike(
+        several,
+        one,
+        x_start_mm + k * (width_mm + gap_mm),
+        k * (gap_mm + width_mm * repeats),
+        width_mm,
     )
 
 
 def _told_by_strips(several, one, x_mm, width_mm, skipped_mm):
-    passes = _alike(several, one, x_mm, np.zeros(len(x_mm)), width_mm)
-    stops = _alike(several, one, x_mm, skipped_mm, width_mm)
+    passes, stops = _alike(
+        several,
+        one,
+        np.stack([x_mm, x_mm]),
+        np.stack([np.zeros(len(x_mm)), skipped_mm]),
+        width_mm,
+    )
     if max(passes, stops) < max(ALIKE, min(passes, stops) + MORE_ALIKE):
         return None
     return bool(stops > passes)
@@ -207,28 +207,26 @@ def _alike(several, one, x_mm, later_mm, width_mm):
 
     Args:
         several, one: rows, see `gap_by_strips`.
-        x_mm: where each column begins.
-        later_mm: by how much further left the strip shows what it does.
+        x_mm: (m, n) where each of n columns begins, m times.
+        later_mm: (m, n) by how much further left the strip shows what it does.
         width_mm: how much each shows.
+
+    Returns:
+        (m,) correlations, the mean over columns.
     """
-    near = np.arange(-NEAR_MM, NEAR_MM + 0.1, 1 / PER_MM)
+    near = np.arange(-NEAR_MM, NEAR_MM + 0.1, 1 / PER_MM)[:, None, None, None]
     within = np.arange(EDGE_MM, width_mm - EDGE_MM, 1 / PER_MM)
-    return np.mean(
-        [
-            max(
-                _steep(several, x + within) @ _steep(one, x + within - off)
-                for off in later + near
-            )
-            for x, later in zip(x_mm[1:], later_mm[1:], strict=True)
-        ]
-    )
+    x_mm, later_mm = (values[:, 1:, None] for values in (x_mm, later_mm))
+    columns = _steep(several, x_mm + within)
+    strips = _steep(one, x_mm + within - later_mm - near)
+    return (columns * strips).sum(axis=-1).max(axis=0).mean(axis=-1)
 
 
 def _steep(rows, x_mm):
-    """How steep rows are, together, of mean 0 and length 1."""
-    steep = steepness(np.stack([row.at(x_mm) for row in rows]), PER_MM)
-    steep = steep - steep.mean()
-    return steep / (np.linalg.norm(steep) + 1e-9)
+    """How steep rows are, together, along the last axis of mean 0, length 1."""
+    steep = sum(row.steep_at(x_mm) for row in rows)
+    steep = steep - steep.mean(axis=-1, keepdims=True)
+    return steep / (np.linalg.norm(steep, axis=-1, keepdims=True) + 1e-9)
 
 
 def _told_by_evenness(several, x_mm, width_mm, skipped_mm):
