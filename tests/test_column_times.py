@@ -5,12 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
+from ecg_keras.models.layout import find
 from ecg_keras.models.layout.column_times import (
     gap_by_strips,
     same_seconds_by_strips,
     time_stops,
     with_times,
 )
+from ecg_keras.models.layout.columns import TraceEnds
+from ecg_keras.models.layout.known_layouts import known
 from ecg_keras.models.layout.row_heights import RowHeights
 from ecg_keras.models.reading.printed_rows import RowLogits
 from ecg_keras.page.printed_layout import PrintedLayout, Row, Segment
@@ -37,7 +40,7 @@ def _row(time_of_x, times_s, height_mm, length_mm):
     )
 
 
-def _page(gap_mm, skips, same=False, uneven_s=0.09, seed=1):
+def _page(gap_mm, skips, same=False, uneven_s=0.09, seed=1, rr_s=0.8):
     """Three rows of four columns, and one strip below.
 
     Args:
@@ -45,9 +48,10 @@ def _page(gap_mm, skips, same=False, uneven_s=0.09, seed=1):
         skips: whether no time passes there.
         same: whether columns show the same seconds.
         uneven_s: deviation of the time between beats.
+        rr_s: that time.
     """
     rng = np.random.default_rng(seed)
-    times_s = 0.3 + np.cumsum(rng.normal(0.8, uneven_s, 20).clip(0.45))
+    times_s = 0.3 + np.cumsum(rng.normal(rr_s, uneven_s, 20).clip(0.45))
     pitch_mm = WIDTH_MM + gap_mm
     length_mm = 4 * pitch_mm - gap_mm
 
@@ -82,6 +86,18 @@ def test_a_strip_tells_how_long_gaps_are_in_which_no_time_passes(gap_mm, skips):
     rows, strip = _page(gap_mm, skips)
     found = gap_by_strips(rows, [strip], START_MM, WIDTH_MM, 4)
     assert found == pytest.approx(gap_mm * skips, abs=0.3)
+
+
+def test_even_beats_tell_no_gaps_of_rows_as_long_as_their_columns():
+    """At 76 a minute columns of the same seconds look like gaps of 3.25 mm."""
+    rows, strip = _page(0.0, False, same=True, uneven_s=0.0, rr_s=0.79)
+    found = gap_by_strips(rows, [strip], START_MM, WIDTH_MM, 4)
+    assert found == pytest.approx(3.25, abs=0.3)
+    kind = known("3x4+1")[0]
+    for length_mm, has_gaps in ((250.0, False), (259.8, True)):
+        ends = TraceEnds(START_MM, START_MM + length_mm, False)
+        tried = find._with_strip_gaps(kind, [*rows, strip], ends, ())
+        assert bool(tried) is has_gaps
 
 
 def test_a_strip_of_another_recording_tells_nothing():

@@ -80,6 +80,8 @@ CUT_OFF = 0.2
 # lead's name is printed, and one that is not, such as a line of letters.
 ROW_LEFT_OUT, OTHER_LEFT_OUT = 4.0, 0.5
 AS_LONG_MM = 8.0
+# Rows with gaps are as long as their columns and gaps, but for so much, mm.
+GAPS_LENGTH_MM = 2.0
 # Few pages have columns that show the same seconds.
 SAME_SECONDS = 3.0
 # Limb leads of two columns, as evidence against the same seconds.
@@ -312,6 +314,7 @@ def _with_strip_gaps(kind, rows, ends, separators):
     if kind.n_columns < 2 or not one:
         return []
     found = []
+    seen_mm = (ends.seen_mm or ends)[:2]
     for width in USUAL_COLUMNS_MM:
         reach_mm = ends.x_start_mm + kind.n_columns * width - ends.x_end_mm
         if abs(reach_mm) > width / 2:
@@ -319,7 +322,12 @@ def _with_strip_gaps(kind, rows, ends, separators):
         gap_mm = gap_by_strips(
             several, one, ends.x_start_mm, width, kind.n_columns
         )
-        if gap_mm:
+        if not gap_mm:
+            continue
+        # Even beats tell the same of shorter rows whose columns show the same
+        # seconds.
+        length_mm = kind.n_columns * (width + gap_mm) - gap_mm
+        if ends.is_cut or np.ptp(seen_mm) > length_mm - GAPS_LENGTH_MM:
             found += with_gap(kind.n_columns, ends, width, gap_mm, separators)
     return found
 
