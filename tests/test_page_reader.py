@@ -905,9 +905,9 @@ def test_a_picture_upside_down_is_registered_and_read_by_the_packaged_reader():
     reading = load_page_reader().read(turned)
     assert reading.digitized.layout == "3x4+1", reading.digitized.reasons
     # Simulated beats are narrow: half a mm off in x costs much, which is said.
-    (reason,) = reading.digitized.reasons
-    assert "not read surely" in reason
-    assert score_db_of(reading, mv) > 6
+    assert reading.digitized.quality == "doubtful"
+    assert any("not read surely" in said for said in reading.digitized.reasons)
+    assert score_db_of(reading, mv) > 10
 
 
 @pytest.mark.slow
