@@ -28,13 +28,13 @@ from ecg_keras.models.layout.given import Given
 from ecg_keras.models.reading.networks import Networks, filled_to, heights_mm
 from ecg_keras.page import jpeg_damage
 from ecg_keras.page.images import read_image
-from ecg_keras.page_reader import PageReader
+from ecg_keras.page_reader import NAMES, ROWS, PageReader
 from ecg_keras.registration.register import register
 
 SAVED_MODEL, ONNX = "saved_model", "onnx"
 # Samples for which decoders are exported: up to 500 mm of a row.
 PATH_SAMPLES = (1250, 2500, 5000, 10000)
-ROWS, NAMES, PATH = "row_network", "name_network", "likely_path_{}"
+PATH = "likely_path_{}"
 
 
 def load(path, given=None):

@@ -11,32 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
-from ecg_keras.exporting.portable_reader import (
-    NAMES,
-    PATH,
-    PATH_SAMPLES,
-    ROWS,
-)
+from ecg_keras.exporting.portable_reader import PATH, PATH_SAMPLES
 from ecg_keras.models.architectures import columns_multiple
 from ecg_keras.models.layout.lead_names import PART_PX
-from ecg_keras.models.reading.decoding import (
-    SMOOTHNESS,
-    WINDOW_BINS,
-    soft_argmax,
-)
+from ecg_keras.models.reading.likely_path import decoder
 from ecg_keras.models.weight_files import read_packaged_network
 from ecg_keras.packaged import READER_WEIGHTS
 from ecg_keras.page.row_images import N_BINS, STRIP_HEIGHT
+from ecg_keras.page_reader import NAMES, ROWS
 from ecg_keras.settings import run_command
 
 
-def _likely_path(logits):
-    mean_mv, std_mv = soft_argmax(logits, WINDOW_BINS, SMOOTHNESS)
-    return {"mean_mv": mean_mv, "std_mv": std_mv}
-
-
 def _parts():
-    """(name, network or None, shape of its input) of each part.
+    """(name, network, shape of its input) of each part.
 
     None stands for a width that each call chooses.
     """
@@ -47,7 +34,7 @@ def _parts():
     yield ROWS, rows, (1, STRIP_HEIGHT, None, n_channels)
     yield NAMES, names, (1, PART_PX, PART_PX, 1)
     for length in PATH_SAMPLES:
-        yield PATH.format(length), None, (1, N_BINS, length)
+        yield PATH.format(length), decoder(length), (1, N_BINS, length)
 
 
 def write_saved_model(path):
@@ -57,12 +44,10 @@ def write_saved_model(path):
     module, signatures = tf.Module(), {}
     module.weights = []
     for name, network, shape in _parts():
-        run = _likely_path
-        if network is not None:
-            run = _function_of(network)
-            module.weights += [v.value for v in network.variables]
+        module.weights += [v.value for v in network.variables]
         signatures[name] = tf.function(
-            run, input_signature=[tf.TensorSpec(shape, tf.float32, name="x")]
+            _function_of(network),
+            input_signature=[tf.TensorSpec(shape, tf.float32, name="x")],
         )
     module.parts = list(signatures.values())
     tf.saved_model.save(module, path, signatures=signatures)
@@ -79,13 +64,10 @@ def write_onnx(path):
     (width,) = jax.export.symbolic_shape("w")
     width = columns_multiple() * width
     for name, network, shape in _parts():
-        run = _likely_path
-        if network is not None:
-            run = _function_of(network)
         shape = tuple(width if side is None else side for side in shape)
         given = jax.ShapeDtypeStruct(shape, np.float32)
         onnx.save(
-            to_onnx(run, inputs=[given], model_name=name),
+            to_onnx(_function_of(network), inputs=[given], model_name=name),
             path / f"{name}.onnx",
         )
 
@@ -96,7 +78,8 @@ def _function_of(network):
 
     def run(x):
         answer, _ = network.stateless_call(trained, fixed, x, training=False)
-        return {"logits": answer}
+        answers = answer if isinstance(answer, (list, tuple)) else [answer]
+        return {f"output_{k}": values for k, values in enumerate(answers)}
 
     return run
 

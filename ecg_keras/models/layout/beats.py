@@ -43,8 +43,8 @@ NEXT_MM = 2.0
 # not. A real 3x4+1 page has four that do.
 EVEN_MM, WHOLE_BEATS, SURE_BEATS = 1.5, 0.3, 5
 # All rows of a page are steep at the same x, at least in a part of so many mm:
-# the correlation with the others' steepness is 0.77 and more on 37 rows of real
-# pages, and up to 0.36 where a row is a frame, letters or the paper's edge.
+# the correlation with the others' steepness is 0.77 and more for traces on 18
+# real pages, and up to 0.36 where a row is a frame, letters or paper's edge.
 PART_MM, SAME_BEATS = 62.5, 0.5
 # Fewer rows than this are no page with one row too many.
 LEAST_ROWS = 3
