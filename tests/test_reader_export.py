@@ -60,7 +60,9 @@ def test_the_program_reads_pages_without_keras(exported, page, tmp_path):
     assert not list((tmp_path / "out").glob("g*.csv"))
     expected = load_page_reader().read(page).digitized
     found = json.loads((tmp_path / "out" / "a.json").read_text())
-    assert found == json.loads(json.dumps(expected.summary()))
+    summary = expected.summary()
+    box = pytest.approx(summary["traces_box"], abs=1e-6)
+    assert found == json.loads(json.dumps(summary)) | {"traces_box": box}
     table = pd.read_csv(tmp_path / "out" / "a.csv")
     signals_mv = table.iloc[:, 1:].to_numpy().T
     np.testing.assert_allclose(signals_mv, expected.signals_mv, atol=1e-3)
