@@ -10,29 +10,18 @@ its grid, which may be as dark as the traces: the surer reading counts.
     reading.digitized.signals_mv, reading.digitized.layout
 """
 
-import copy
 import dataclasses
-import functools
 
 import numpy as np
 
 from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED, DigitizedEcg
 from ecg_keras.ecg.leads import N_LEADS
-from ecg_keras.models.layout import find, trace_edges
-from ecg_keras.models.layout.beats import rows_with_beats
 from ecg_keras.models.layout.checks import check
-from ecg_keras.models.layout.column_times import with_times
-from ecg_keras.models.layout.columns import USUAL_ROW_MM, trace_ends
 from ecg_keras.models.layout.given import Given
 from ecg_keras.models.layout.known_layouts import KNOWN, known
-from ecg_keras.models.layout.lead_names import (
-    Names,
-    find_names,
-    written_scales,
-)
-from ecg_keras.models.layout.pulses import find_pulses, gaps_with_pulses
-from ecg_keras.models.layout.row_heights import read_whole_rows
-from ecg_keras.models.layout.separators import find_gaps, find_separators
+from ecg_keras.models.layout.look import MOST_ROWS, Look
+from ecg_keras.models.layout.pulses import find_pulses
+from ecg_keras.models.layout.scale import GAIN_ASSUMED, SPEED_ASSUMED
 from ecg_keras.models.layout.straight_page import straighten
 from ecg_keras.models.layout.trace_rows import find_rows
 from ecg_keras.models.reading.leads_from_segments import join_segments
@@ -44,47 +33,16 @@ from ecg_keras.models.reading.printed_rows import (
 )
 from ecg_keras.packaged import PAGE_READER, READER_WEIGHTS
 from ecg_keras.page.layouts import COMPETITION
-from ecg_keras.page.paper import GAIN_MM_PER_MV, PAPER_SPEED_MM_PER_S
 from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.page.printed_layout import PrintedLayout
-from ecg_keras.page.row_images import not_finer_than
 from ecg_keras.registration.anchor import competition_anchor
 from ecg_keras.registration.register import register
 
 # The reader's networks.
 ROWS, NAMES = "row_network", "name_network"
-# Rows beyond this are no ECG's.
-MOST_ROWS = 16
-SPEED_ASSUMED = (
-    "neither print nor pulses nor columns tell the paper speed: taken as "
-    f"{PAPER_SPEED_MM_PER_S:g} mm/s"
-)
-GAIN_ASSUMED = (
-    "neither a calibration pulse nor print tells the gain: taken as "
-    f"{GAIN_MM_PER_MV:g} mm/mV"
-)
-BEGINNING_LOST = (
-    "the picture begins within the traces: how much was before is not known"
-)
-COLUMNS_UNUSUAL = (
-    "columns begin with a pulse and are of no usual width: when each begins is "
-    "not sure"
-)
-# Devices print two columns either way.
-SAME_SECONDS_UNKNOWN = (
-    "nothing tells whether both columns show the same seconds: the second is "
-    "taken to follow the first"
-)
-# Traces that go on for more mm after their leads show more than these.
-MOST_UNREAD_MM = 8.0
 # The first look reads most pages better: of two that are as sure to a tenth it
 # counts. On 84 pages with truth a tenth costs nothing, a third 0.1 dB.
 SURER_BY = 0.9
-# Of a page that is the right way up so many leads' names are read, where they
-# are printed.
-UPRIGHT_NAMES = 3
-# And its pulses stand so near to their rows' zero lines, mm.
-UPRIGHT_OFF_MM = 3.0
 # Leads that agree less than this may lie another way; they lie as they agree
 # better by so much.
 SURE_AGREEMENT, BETTER_BY = 6.0, 3.0
@@ -226,7 +184,7 @@ class PageReader:
         def read(picture, map_of_it):
             if picture is not image:
                 best.match(self.kinds, picture, map_of_it)
-            return best.reading(doubts)
+            return self.reading_of(best, doubts)
 
         return self.surest_of_pictures(
             read, image, best.paper_map, best.page, doubts
@@ -241,14 +199,15 @@ class PageReader:
         Returns:
             list of `Look`s, the likeliest first.
         """
-        looks = [Look(image, paper_map, self)]
+        asked = self.networks, self.given
+        looks = [Look(image, paper_map, *asked)]
         if not looks[0].is_likely:
             looks += [
-                Look(image, paper_map.turned(quarters), self)
+                Look(image, paper_map.turned(quarters), *asked)
                 for quarters in (1, 2, 3)
             ]
         elif looks[0].may_be_upside_down:
-            turned = Look(image, paper_map.turned(2), self)
+            turned = Look(image, paper_map.turned(2), *asked)
             if turned.is_more_upright_than(looks[0]):
                 looks = [turned]
         return sorted(looks, key=lambda look: -look.likely)
@@ -297,6 +256,26 @@ class PageReader:
             return reading
         return _surer(reading, read(*page.without_grid()))
 
+    def reading_of(self, look, doubts):
+        """The `PageReading` of a matched `Look`; see `read_mapped`."""
+        layout, more_doubts = look.printed_layout()
+        readings = read_segments(
+            layout,
+            [row.seen for row in look.leads_heights],
+            self.networks.likely_path,
+        )
+        return _reading(
+            look.image,
+            look.paper_map,
+            look.page,
+            layout,
+            readings,
+            look.pulses,
+            (*doubts, *more_doubts),
+            look.candidates,
+            self.given.layout is not None,
+        )
+
     @property
     def kinds(self):
         """The kinds of pages that are looked for."""
@@ -305,277 +284,6 @@ class PageReader:
     def may_be_known(self, rows):
         """Whether some kind of page has as few rows."""
         return any(len(kind.rows) <= len(rows) for kind in self.kinds)
-
-
-class Look:
-    """A picture, looked at with its paper turned some way.
-
-    Args:
-        image, paper_map: see `PageReader.read_mapped`.
-        reader: the `PageReader`.
-
-    Attributes:
-        page: its `StraightPage`.
-        rows: list of `trace_rows.TraceRow`.
-        pulses: list of `pulses.FoundPulse`.
-        pulse_gaps: see `pulses.gaps_with_pulses`.
-    """
-
-    def __init__(self, image, paper_map, reader):
-        self.image, self.paper_map, self.reader = image, paper_map, reader
-        self.page = straighten(image, paper_map)
-        self.rows = find_rows(self.page)
-        self.pulses = []
-        if len(self.rows) <= MOST_ROWS:
-            self.pulses = find_pulses(self.page, self.rows)
-        self.pulse_gaps = gaps_with_pulses(self.page, self.pulses)
-        self.candidates = []
-
-    @functools.cached_property
-    def names(self):
-        """The `Names` of leads that are printed."""
-        return Names(self.words)
-
-    @functools.cached_property
-    def words(self):
-        """`FoundName`s of all that the name network reads."""
-        if self.reader.networks.names is None:
-            return []
-        return find_names(self.page, self.reader.networks.names)
-
-    @property
-    def likely(self):
-        """How likely this is upright, by rows, pulses and names alone."""
-        shown = sum(
-            row.coverage * (row.x_end_mm - row.x_start_mm) for row in self.rows
-        )
-        return shown / 250 + 2 * len(self.pulses) + self.n_named / 2
-
-    @property
-    def n_named(self):
-        """Of how many leads the names are read."""
-        return len(self.names.sure_leads)
-
-    @property
-    def feet_off_mm(self):
-        """How far pulses stand off their rows' zero lines."""
-        off = [p.foot_y_mm - self.rows[p.row].zero_y_mm for p in self.pulses]
-        return float(np.median(np.abs(off))) if off else np.inf
-
-    @property
-    def may_be_upside_down(self):
-        """Whether pulses alone tell which way up it is: they are pulses
-        upside down, too, though of other rows.
-        """
-        return self.n_named < UPRIGHT_NAMES or self.feet_off_mm > UPRIGHT_OFF_MM
-
-    def is_more_upright_than(self, look):
-        """Whether names, or the feet of pulses, tell for this one of two."""
-        if self.n_named >= look.n_named + UPRIGHT_NAMES:
-            return True
-        return self.feet_off_mm < min(UPRIGHT_OFF_MM, look.feet_off_mm / 2)
-
-    @property
-    def is_likely(self):
-        """Whether other ways to turn the paper need not be looked at."""
-        return bool(self.rows) and bool(self.pulses)
-
-    @property
-    def agreement(self):
-        return self.candidates[0].agreement if self.candidates else -np.inf
-
-    def match(self, kinds, image, paper_map):
-        """Read the rows and find which of some kinds of pages they may be.
-
-        Args:
-            kinds: `known_layouts.KnownLayout`s.
-            image, paper_map: where rows are read: the picture, or its page
-                without its grid.
-        """
-        self.read_rows(image, paper_map)
-        self.leave_out_lines()
-        self.ends = trace_ends(self.rows, self.pulses, self.page)
-        marks = find_separators(self.page, self.heights, self.pulses)
-        gaps = self.pulse_gaps or find_gaps(self.page, self.heights)
-        self.candidates = find.candidates(
-            self.heights, self.ends, kinds, marks, gaps, self.names
-        )
-
-    def read_rows(self, image, paper_map):
-        """Read the rows, each as if it were one lead; see `match`."""
-        self.heights = read_whole_rows(
-            *not_finer_than(image, paper_map),
-            self.rows,
-            self.pulses,
-            self.reader.networks,
-        )
-
-    def leave_out_lines(self):
-        """Leave out rows that show no beats: frames, letters, paper's edges."""
-        sure = {pulse.row for pulse in self.pulses}
-        kept = rows_with_beats(self.heights, sure)
-        if len(kept) == len(self.rows):
-            return
-        self.rows = [self.rows[k] for k in kept]
-        self.heights = [self.heights[k] for k in kept]
-        self.pulses = [
-            dataclasses.replace(pulse, row=kept.index(pulse.row))
-            for pulse in self.pulses
-        ]
-
-    def with_whole_rows(self, image):
-        """The same look, where rows are 250 mm long; see `trace_edges`."""
-        best = self.candidates[0]
-        rows = self.heights[best.first_row :][: len(best.rows)]
-        whole = [
-            row
-            for row, leads in zip(rows, best.rows, strict=True)
-            if len(leads) == 1
-        ]
-        first_mm, length_mm = best.x_start_mm, best.marked_row_mm
-        if length_mm is None:
-            found = trace_edges.whole_rows(
-                image, self.paper_map, rows, whole, first_mm, best.x_end_mm
-            )
-            if found is None:
-                return self
-            first_mm, length_mm = found
-        look = copy.copy(self)
-        as_printed = dataclasses.replace(best, x_start_mm=first_mm)
-        if length_mm is not None:
-            as_printed = dataclasses.replace(
-                as_printed, x_end_mm=first_mm + USUAL_ROW_MM
-            )
-        if length_mm in (None, USUAL_ROW_MM):
-            look.candidates = [as_printed, *self.candidates[1:]]
-            return look
-        factor = length_mm / USUAL_ROW_MM
-        look.paper_map = self.paper_map.stretched(first_mm, factor)
-        look.page = straighten(image, look.paper_map)
-
-        def moved(found, **more):
-            start, end = (
-                first_mm + (x - first_mm) / factor
-                for x in (found.x_start_mm, found.x_end_mm)
-            )
-            return dataclasses.replace(
-                found, x_start_mm=start, x_end_mm=end, **more
-            )
-
-        look.names = self.names.stretched(first_mm, factor)
-        look.rows = [moved(row) for row in self.rows]
-        look.pulses = [moved(pulse) for pulse in self.pulses]
-        look.pulse_gaps = gaps_with_pulses(look.page, look.pulses)
-        look.candidates = [
-            moved(candidate, column_mm=candidate.column_mm / factor)
-            for candidate in self.candidates
-        ]
-        if best.marked_row_mm is None:
-            # Its columns are as wide as devices print them by these mm.
-            look.candidates[0] = as_printed
-        look.read_rows(image, look.paper_map)
-        return look
-
-    def reading(self, doubts):
-        given = self.reader.given
-        best = self.candidates[0]
-        gain, speed = find.gain_and_speed(self.pulses)
-        if speed is None and best.tells_speed:
-            speed = PAPER_SPEED_MM_PER_S
-        speeds, gains = written_scales(self.words)
-        measured = speed
-        speed, no_speed = _settled(
-            given.speed_mm_per_s, speeds, measured, "mm/s", SPEED_ASSUMED
-        )
-        gain, no_gain = _settled(
-            given.gain_mm_per_mv, gains, gain, "mm/mV", GAIN_ASSUMED
-        )
-        doubts = (*doubts, *no_gain, *no_speed)
-        speed = speed or PAPER_SPEED_MM_PER_S
-        if given.speed_mm_per_s is None:
-            unlikely = functools.partial(
-                find.unlikely_beats,
-                self.heights,
-                best.x_start_mm,
-                best.x_end_mm,
-            )
-            reason = unlikely(speed)
-            if reason and measured is not None and not unlikely(measured):
-                # What is written was misread.
-                speed = measured
-            elif reason:
-                doubts = (*doubts, reason)
-        if given.gain_mm_per_mv is None and not gains:
-            rare = find.rare_gain(self.pulses, len(best.rows))
-            doubts = (*doubts, *filter(None, [rare]))
-        if find.lost_beginning(best, self.ends):
-            doubts = (*doubts, BEGINNING_LOST)
-        layout = find.printed_layout(
-            best, self.heights, self.pulses, speed, gain or GAIN_MM_PER_MV
-        )
-        if layout.simultaneous is None and best.kind.n_columns == 2:
-            doubts = (*doubts, SAME_SECONDS_UNKNOWN)
-        unread_mm = self.ends.x_end_mm - max(r.x_end_mm for r in layout.rows)
-        if unread_mm > MOST_UNREAD_MM:
-            doubts = (
-                *doubts,
-                f"traces go on for {unread_mm:.0f} mm after the leads end",
-            )
-        rows = self.heights[best.first_row :][: len(layout.rows)]
-        layout = trace_edges.with_gaps(
-            self.image,
-            self.paper_map,
-            layout,
-            rows,
-            best.gap_mm,
-            self.pulse_gaps,
-        )
-        layout = with_times(layout, rows)
-        if self.pulse_gaps and not trace_edges.shows_usual_columns(layout):
-            doubts = (*doubts, COLUMNS_UNUSUAL)
-        return _reading(
-            self.image,
-            self.paper_map,
-            self.page,
-            layout,
-            read_segments(
-                layout,
-                [row.seen for row in rows],
-                self.reader.networks.likely_path,
-            ),
-            self.pulses,
-            doubts,
-            self.candidates,
-            given.layout is not None,
-        )
-
-
-def _settled(given, written, measured, unit, assumed):
-    """A speed or a gain by what the user, print and measurements say.
-
-    Args:
-        given: of the user, or None.
-        written: tuple of all that the page says.
-        measured: by pulses or columns, or None.
-        unit: of these.
-        assumed: the doubt where nothing tells it.
-
-    Returns:
-        (number or None, tuple of doubts).
-    """
-    if given is not None:
-        return given, ()
-    told = {*written, measured} - {None}
-    if not told:
-        return None, (assumed,)
-    found = written[0] if len(written) == 1 else measured
-    if len(told) == 1:
-        return found, ()
-    says = " and ".join(f"{number:g}" for number in written)
-    doubt = f"{says} {unit} is written on the page"
-    if measured is not None:
-        doubt += f", pulses or columns tell {measured:g}"
-    return found, (doubt,)
 
 
 def _surer(reading, again):

@@ -13,8 +13,8 @@ from ecg_keras.models.layout.beats import (
     same_seconds,
     unlikeness,
 )
-from ecg_keras.models.layout.find import _strip_evidence, _strip_leads
 from ecg_keras.models.layout.row_heights import PER_MM
+from ecg_keras.models.layout.strip_leads import likely_strips, strip_evidence
 
 BEATS_MM = 12.0 + 20.0 * np.arange(12)  # 75 a minute at 25 mm/s, 250 mm
 
@@ -108,7 +108,7 @@ def test_f_counts_what_beats_differ_by_between_columns():
 def test_strips_show_different_leads():
     told = {"II": [(2.0, 1.0)], "V1": [(1.5, 1.0)]}
     strip = {lead: told.get(lead, [(-1.0, 1.0)]) for lead in STRIPS}
-    leads, _, margin = _strip_leads([strip, strip], [{}, {}])
+    leads, _, margin = likely_strips([strip, strip], [{}, {}])
     assert sorted(leads) == ["II", "V1"]
     assert margin > 1
 
@@ -116,7 +116,7 @@ def test_strips_show_different_leads():
 def test_its_own_print_tells_most_of_a_strips_lead():
     alike = {"II": [(5.0, 3.0), (-0.5, 1.0)], "V5": [(2.6, 3.0)]}
     strip = {lead: alike.get(lead, [(-1.0, 1.0)]) for lead in STRIPS}
-    leads, _, _ = _strip_leads([strip], [{}])
+    leads, _, _ = likely_strips([strip], [{}])
     assert leads == ("II",)
 
 
@@ -137,12 +137,12 @@ def test_a_flat_leads_own_print_tells_more_than_a_lead_that_is_nearly_alike():
         strip = waves(strip_mm)
         column = np.stack([waves(1.3) for _ in leads])
         column[own] = strip + waves(off_mm)
-        both = _strip_evidence(
+        both = strip_evidence(
             np.stack([strip, strip]), leads, np.stack([column, column])
         )
         for lead, more in both.items():
             told[lead].append(more)
-    assert _strip_leads([told], [{}])[0] == ("II",)
+    assert likely_strips([told], [{}])[0] == ("II",)
 
 
 STRIPS = ("II", "V1", "V5", "III", "V6", "I", "aVF", "V2", "V3", "V4", "aVR",

@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ecg_keras.models.layout import find
 from ecg_keras.models.layout.column_times import (
     gap_by_strips,
     same_seconds_by_strips,
@@ -13,6 +12,7 @@ from ecg_keras.models.layout.column_times import (
     with_times,
 )
 from ecg_keras.models.layout.columns import TraceEnds
+from ecg_keras.models.layout.kinds_to_try import _with_strip_gaps
 from ecg_keras.models.layout.known_layouts import known
 from ecg_keras.models.layout.row_heights import RowHeights
 from ecg_keras.models.reading.printed_rows import RowLogits
@@ -96,7 +96,7 @@ def test_even_beats_tell_no_gaps_of_rows_as_long_as_their_columns():
     kind = known("3x4+1")[0]
     for length_mm, has_gaps in ((250.0, False), (259.8, True)):
         ends = TraceEnds(START_MM, START_MM + length_mm, False)
-        tried = find._with_strip_gaps(kind, [*rows, strip], ends, ())
+        tried = _with_strip_gaps(kind, [*rows, strip], ends, ())
         assert bool(tried) is has_gaps
 
 

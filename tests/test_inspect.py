@@ -10,6 +10,7 @@ from ecg_keras import page_reader
 from ecg_keras.commands import inspect as command
 from ecg_keras.commands.inspect import InspectConfig, inspect
 from ecg_keras.errors import UsageError
+from ecg_keras.models.layout import look as looking
 from ecg_keras.models.layout.lead_names import FoundName
 from ecg_keras.models.layout.name_classes import CLASSES
 from ecg_keras.models.reading.networks import Networks
@@ -59,7 +60,7 @@ def test_inspect_shows_rows_pulses_and_words(tmp_path, monkeypatch):
     shares = [0.0] * len(CLASSES)
     shares[CLASSES.index("V1")] = 0.9
     name = FoundName(0.0, 0.0, tuple(shares))
-    monkeypatch.setattr(page_reader, "find_names", lambda *_: [name])
+    monkeypatch.setattr(looking, "find_names", lambda *_: [name])
     reader = page_reader.PageReader(Networks(None, None, "names"), None)
     monkeypatch.setattr(command, "load_page_looker", lambda: reader)
     out = tmp_path / "out"

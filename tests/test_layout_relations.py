@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ecg_keras.ecg.leads import LEADS, limb_leads
-from ecg_keras.models.layout.find import aligned
+from ecg_keras.models.layout.compared_rows import aligned
 from ecg_keras.models.layout.known_layouts import (
     ANY,
     KNOWN,

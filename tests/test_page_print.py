@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from ecg_keras.models.layout.columns import trace_ends
-from ecg_keras.models.layout.find import gain_and_speed, rare_gain
 from ecg_keras.models.layout.pulses import (
     FoundPulse,
     find_pulses,
     gaps_with_pulses,
 )
+from ecg_keras.models.layout.scale import gain_and_speed, rare_gain
 from ecg_keras.models.layout.straight_page import straighten
 from ecg_keras.models.layout.trace_rows import find_rows
 from ecg_keras.page.paper_map import PaperMap

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import pytest
 
-from ecg_keras import page_reader
 from ecg_keras.ecg.digitized import DigitizedEcg
 from ecg_keras.ecg.leads import LEADS
 from ecg_keras.ecg.metrics import record_ratio, score_db
@@ -18,13 +17,20 @@ from ecg_keras.ecg.resampling import resample
 from ecg_keras.ecg.synthesis import simulate
 from ecg_keras.errors import InputError
 from ecg_keras.models.layout import find, trace_edges
+from ecg_keras.models.layout import look as looking
 from ecg_keras.models.layout.checks import _doubts_of_layout, check
 from ecg_keras.models.layout.columns import TraceEnds
 from ecg_keras.models.layout.known_layouts import KNOWN
 from ecg_keras.models.layout.lead_names import FoundName, Names
+from ecg_keras.models.layout.look import SAME_SECONDS_UNKNOWN
 from ecg_keras.models.layout.name_classes import CLASSES
 from ecg_keras.models.layout.pulses import find_pulses
 from ecg_keras.models.layout.row_heights import RowHeights
+from ecg_keras.models.layout.scale import (
+    GAIN_ASSUMED,
+    SPEED_ASSUMED,
+    unlikely_beats,
+)
 from ecg_keras.models.layout.separators import find_separators
 from ecg_keras.models.layout.straight_page import straighten
 from ecg_keras.models.layout.trace_edges import whole_rows
@@ -43,9 +49,6 @@ from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.page.printed_layout import PrintedLayout, evenly_printed
 from ecg_keras.page.row_images import SAMPLE_MM
 from ecg_keras.page_reader import (
-    GAIN_ASSUMED,
-    SAME_SECONDS_UNKNOWN,
-    SPEED_ASSUMED,
     Given,
     PageReader,
     PageReading,
@@ -511,11 +514,11 @@ def test_beats_too_far_or_too_near_for_a_heart_make_the_speed_doubtful():
     layout = even_rows((("I",), ("II",), ("III",)))
     rows = true_heights(layout, signals_mv())
     for speed, apart in ((6.25, "2.6"), (100.0, "0.16")):
-        told = find.unlikely_beats(rows, 15.0, 265.0, speed)
+        told = unlikely_beats(rows, 15.0, 265.0, speed)
         assert told.startswith(f"beats are {apart} s apart at {speed:g} mm/s")
-    assert find.unlikely_beats(rows, 15.0, 265.0, 25.0) is None
+    assert unlikely_beats(rows, 15.0, 265.0, 25.0) is None
     # One beat tells nothing, and nor does a flat line.
-    assert find.unlikely_beats(rows, 15.0, 20.0, 100.0) is None
+    assert unlikely_beats(rows, 15.0, 20.0, 100.0) is None
 
 
 def test_a_pulse_of_a_tenth_of_a_second_tells_no_speed():
@@ -735,7 +738,7 @@ def test_marks_tell_a_paper_that_ran_too_fast(monkeypatch):
         mm = (rows[0].x_end_mm - pulses[0].x_start_mm) / 262
         return rows[0].x_end_mm - 64 * mm * np.arange(3, 0, -1)
 
-    monkeypatch.setattr(page_reader, "find_separators", marks)
+    monkeypatch.setattr(looking, "find_separators", marks)
     reading = read(layout, signals_mv())
     digitized = reading.digitized
     assert digitized.signals_mv.shape == (12, pytest.approx(5000, abs=10))
@@ -827,7 +830,7 @@ def read_with_words(words, monkeypatch, pulse_mm, speed=25.0):
         shares = np.zeros(len(CLASSES))
         shares[0], shares[CLASSES.index(word)] = 0.1, 0.9
         found.append(FoundName(30.0 + 15 * index, 170.0, tuple(shares)))
-    monkeypatch.setattr(page_reader, "find_names", lambda *_: found)
+    monkeypatch.setattr(looking, "find_names", lambda *_: found)
     layout = even_rows(tuple(zip(LEADS[:6], LEADS[6:], strict=True)), speed)
     image, paper_map = drawn(layout, signals_mv(), pulse_mm=pulse_mm)
     reader = PageReader(dark_networks("names"), None)
@@ -887,7 +890,7 @@ def test_names_alone_tell_chest_leads(monkeypatch):
     image, paper_map = drawn(layout, signals_mv())
     for names, quality in (((), "doubtful"), (names_of(layout).found, "good")):
         monkeypatch.setattr(
-            page_reader, "find_names", lambda *_, names=names: names
+            looking, "find_names", lambda *_, names=names: names
         )
         reader = PageReader(dark_networks("names"), None)
         digitized = reader.read_mapped(image, paper_map).digitized
@@ -1037,7 +1040,7 @@ def test_traces_that_go_on_after_their_leads_are_doubtful(column_mm, is_all):
     look.match(KNOWN, image, paper_map)
     (best, *others) = look.candidates
     look.candidates = [dataclasses.replace(best, column_mm=column_mm), *others]
-    reasons = look.reading(()).digitized.reasons
+    _, reasons = look.printed_layout()
     said = [reason for reason in reasons if "go on for 30 mm" in reason]
     assert len(said) == (0 if is_all else 1)
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from ecg_keras.ecg.leads import RATE_HZ
-from ecg_keras.models.layout.find import aligned
+from ecg_keras.models.layout.compared_rows import aligned
 from ecg_keras.models.layout.pulses import FAINT_SHARE
 from ecg_keras.models.layout.relations import disagreement, redundancy
 from ecg_keras.models.layout.row_heights import PER_MM

@@ -145,3 +145,13 @@ def evidence_of_each(
     tells = np.log(agrees_below / np.maximum(share, 1e-3))
     free = np.minimum(free, MOST_REDUNDANT)
     return free * weight * np.clip(tells, -MOST_AGAINST, most_for)
+
+
+def most_evidence(leads, both, agrees_below=AGREES_BELOW):
+    """`evidence` of rows as they are or aligned, whichever agrees better.
+
+    Args:
+        leads, agrees_below: see `evidence`.
+        both: (2, n, T).
+    """
+    return float(evidence(leads, both, agrees_below).max())
