@@ -21,6 +21,7 @@ from ecg_keras.commands.evaluate_pages import MISREAD_DB, SUFFIXES
 from ecg_keras.ecg.digitized import GOOD, REFUSED
 from ecg_keras.ecg.leads import RATE_HZ
 from ecg_keras.ecg.metrics import record_ratio, score_db
+from ecg_keras.errors import InputError
 from ecg_keras.page.images import read_image
 from ecg_keras.page_reader import load_page_reader
 from ecg_keras.settings import parse_flags, run_command, setting
@@ -116,6 +117,8 @@ def main():
         for path in Path(config.data_dir).iterdir()
         if path.suffix.lower() in SUFFIXES
     )
+    if not pictures:
+        raise InputError(f"{config.data_dir} has no picture of a page")
     for path in tqdm(pictures):
         image = read_image(path)
         whole = reader.read(image)

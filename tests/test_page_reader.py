@@ -1045,6 +1045,30 @@ def test_traces_that_go_on_after_their_leads_are_doubtful(column_mm, is_all):
     assert len(said) == (0 if is_all else 1)
 
 
+def test_what_the_paper_lies_on_is_no_print():
+    """Rows that end near the paper's edges go no further, to a darker desk."""
+    image, paper_map = drawn(even_rows((*ROWS_3X4, ("II",))), signals_mv())
+    first_mm, last_mm, desk_mm = 4, 270, 60
+    paper = image[:, first_mm * PX : last_mm * PX]
+    sides = [desk_mm * PX] * 4
+    photo = cv2.copyMakeBorder(
+        paper, *sides, cv2.BORDER_CONSTANT, value=(70, 70, 95)
+    )
+    # A desk is not even.
+    noise = np.random.default_rng(0).normal(0, 4, photo.shape)
+    photo = (photo + noise).clip(0, 255).astype(np.uint8)
+    to_px = np.diag([PX, PX, 1.0])
+    to_px[:2, 2] = (desk_mm - first_mm) * PX, desk_mm * PX
+    bounds_mm = first_mm, 0, last_mm, 180
+    page = straighten(photo, PaperMap.from_homography(to_px, bounds_mm, 5))
+    np.testing.assert_allclose(page.edges_mm, (first_mm, last_mm), atol=0.6)
+    expected = find_rows(straighten(image, paper_map))
+    for own, alone in zip(find_rows(page), expected, strict=True):
+        for name in ("zero_y_mm", "x_start_mm", "x_end_mm"):
+            told = getattr(own, name), getattr(alone, name)
+            assert told[0] == pytest.approx(told[1], abs=0.6)
+
+
 def test_traces_that_are_not_read_surely_are_doubtful():
     layout = even_rows((*ROWS_3X4, ("II",)))
     image, paper_map = drawn(layout, signals_mv())

@@ -165,7 +165,7 @@ def _named_columns(kind, ends, pitch_mm):
     """`Columns` as wide as their names are apart.
 
     The picture may cut some off, at the left or at the right, or traces may
-    have been taken to begin earlier, where paper is torn.
+    have been taken to begin earlier: where paper is torn, with a pulse.
     """
     if pitch_mm is None or pitch_mm < LEAST_COLUMN_MM:
         return []
@@ -175,12 +175,10 @@ def _named_columns(kind, ends, pitch_mm):
     by_end = Columns(ends.x_end_mm - kind.n_columns * width, width, cost)
     if ends.is_cut_left:
         return [by_end]
-    by_start = Columns(ends.x_start_mm, width, cost)
-    if ends.is_cut:
-        return [by_start]
-    if by_end.x_start_mm < ends.x_start_mm + FOOT_MM:
-        return []
-    return [dataclasses.replace(by_end, cost=cost + LATER_START)]
+    found = [Columns(ends.x_start_mm, width, cost)] if ends.is_cut else []
+    if by_end.x_start_mm >= ends.x_start_mm + FOOT_MM:
+        found.append(dataclasses.replace(by_end, cost=cost + LATER_START))
+    return found
 
 
 def _named_pitch_mm(kind, names):

@@ -92,7 +92,8 @@ class Look:
         shown = sum(
             row.coverage * (row.x_end_mm - row.x_start_mm) for row in self.rows
         )
-        return shown / 250 + 2 * len(self.pulses) + self.n_named / 2
+        # Upside down there are pulses, too, but few names.
+        return shown / 250 + 2 * len(self.pulses) + self.n_named
 
     @property
     def n_named(self):

@@ -11,6 +11,7 @@ import dataclasses
 import cv2
 import numpy as np
 
+from ecg_keras.models.layout.paper_seen import edges, paper_seen
 from ecg_keras.page.paper import COARSE_GRID_MM
 from ecg_keras.page.paper_map import PaperMap
 
@@ -40,8 +41,8 @@ class StraightPage:
         ink: (h, w) float32, 0 to 1: how much of the darkest print's darkness a
             pixel has beyond paper and grid.
         inside: (h, w) bool, what the picture shows.
-        edges_mm: x on the paper of the picture's left and right side, at their
-            middles.
+        edges_mm: x of the paper's left and right edge, or of the picture's side
+            where it ends before, at the middle.
     """
 
     origin_mm: tuple
@@ -128,14 +129,21 @@ def straighten(image, paper_map):
     ]  # fmt: skip
     inside = (where_x > 0) & (where_x < image.shape[1])
     inside &= (where_y > 0) & (where_y < image.shape[0])
+    is_paper = paper_seen(shades[0], inside, BOX_PX)
+    if not is_paper[inside].all():
+        first, last = edges(is_paper)
+        edges_mm = (
+            max(edges_mm[0], float(left + first / PX_PER_MM)),
+            min(edges_mm[1], float(left + last / PX_PER_MM)),
+        )
     # Black on dark red lines is seen in the brightest channel, blue in grey.
-    ink = np.max([_ink(shade, inside) for shade in shades], axis=0)
+    ink = np.max([_ink(shade, is_paper) for shade in shades], axis=0)
     return StraightPage((left, top), shades[0], ink, inside, edges_mm)
 
 
-def _ink(shade, inside):
+def _ink(shade, is_paper):
     """(h, w) 0 to 1, see `StraightPage.ink`."""
-    darker = np.where(inside, paper_and_grid(shade, inside) - shade, 0)
+    darker = np.where(is_paper, paper_and_grid(shade, is_paper) - shade, 0)
     seen = darker[darker > LEAST_DARKER]
     darkest = np.percentile(seen, 90) if len(seen) else 255.0
     darkest = max(float(darkest), LEAST_DARKER / PRINT_SHARE)

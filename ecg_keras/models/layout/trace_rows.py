@@ -10,6 +10,7 @@ import dataclasses
 import cv2
 import numpy as np
 
+from ecg_keras.models.layout.paper_seen import DARK_SHARE
 from ecg_keras.models.layout.straight_page import PX_PER_MM
 
 # Runs are taken from cells of this many pixels, 0.5 mm.
@@ -48,8 +49,6 @@ OUTERMOST_SHARE, LEAST_FRAME_MM = 0.3, 20.0
 # other's grey or more.
 BESIDE_MM = (1.5, 4.0)
 SAME_PAPER = 0.82
-# Desks and bezels: darker than this share of what the rows lie on.
-DARK_SHARE = 0.6
 
 
 @dataclasses.dataclass(frozen=True)

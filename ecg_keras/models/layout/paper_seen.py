@@ -1,0 +1,81 @@
+"""Where a straightened picture shows the paper, and not what that lies on.
+
+A desk or a bezel is darker than the paper, begins at once, and reaches to the
+picture's sides. A shadow begins gradually.
+"""
+
+import cv2
+import numpy as np
+
+# Desks and bezels have less than this share of the grey of the paper.
+DARK_SHARE = 0.6
+# Boxes of the paper that stand two apart, across the edge of a shadow, differ
+# by less than this; desk and paper by more.
+STEP_SHARE = 0.7
+# Print is no wider than half of so many pixels.
+PRINT_PX = 9
+
+
+def paper_seen(grey, inside, box_px):
+    """Where a picture shows the paper.
+
+    Args:
+        grey: (h, w) float32, 0 to 255: the straightened page.
+        inside: (h, w) bool, what the picture shows.
+        box_px: side of the boxes that are compared.
+
+    Returns:
+        (h, w) bool.
+    """
+    boxes = _box_medians(np.where(inside, grey, np.nan), box_px)
+    y, x = (slice(n // 4, n - n // 4) for n in boxes.shape)
+    middle = boxes[y, x]
+    if not np.isfinite(middle).any():
+        return inside
+    least = DARK_SHARE * float(np.nanmedian(middle))
+    # What the picture does not show leads to its sides.
+    is_dark = np.pad(~(boxes >= least), 1, constant_values=True)
+    _, parts = cv2.connectedComponents(is_dark.astype(np.uint8), connectivity=4)
+    is_desk = (parts == parts[0, 0])[1:-1, 1:-1] & np.isfinite(boxes)
+    if not is_desk.any() or not _begins_at_once(boxes, is_desk):
+        return inside
+    near = cv2.dilate(is_desk.astype(np.uint8), np.ones((3, 3), np.uint8))
+    near = near.repeat(box_px, axis=0).repeat(box_px, axis=1)
+    without_print = cv2.medianBlur(grey.clip(0, 255).astype(np.uint8), PRINT_PX)
+    height, width = grey.shape
+    return inside & ~((near[:height, :width] > 0) & (without_print < least))
+
+
+def edges(is_paper):
+    """(first, last) columns of the paper: what most of its middle rows show."""
+    height, width = is_paper.shape
+    middle = is_paper[height // 3 : max(2 * height // 3, 1)]
+    columns = np.flatnonzero(middle.mean(axis=0) > 0.5)
+    if not len(columns):
+        return 0, width
+    return int(columns[0]), int(columns[-1]) + 1
+
+
+def _box_medians(shown, box_px):
+    """(n_y, n_x) medians of boxes; NaN where the picture shows nothing."""
+    padding = [(0, -n % box_px) for n in shown.shape]
+    shown = np.pad(shown, padding, constant_values=np.nan)
+    n_y, n_x = (n // box_px for n in shown.shape)
+    boxes = shown.reshape(n_y, box_px, n_x, box_px).transpose(0, 2, 1, 3)
+    boxes = boxes.reshape(n_y, n_x, -1)
+    medians = np.full((n_y, n_x), np.nan)
+    shows = np.isfinite(boxes).any(axis=-1)
+    medians[shows] = np.nanmedian(boxes[shows], axis=-1)
+    return medians
+
+
+def _begins_at_once(boxes, is_desk):
+    """Whether most boxes at the desk's edge are darker than the paper there."""
+    shares = []
+    for quarters in range(4):
+        grey, desk = (np.rot90(own, quarters) for own in (boxes, is_desk))
+        is_edge = desk[:-2] & ~desk[1:-1] & ~desk[2:]
+        shares.append((grey[:-2] / grey[2:])[is_edge])
+    shares = np.concatenate(shares)
+    shares = shares[np.isfinite(shares)]
+    return bool(len(shares)) and float(np.median(shares)) < STEP_SHARE
