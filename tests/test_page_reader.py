@@ -1061,7 +1061,7 @@ def test_what_the_paper_lies_on_is_no_print():
     to_px[:2, 2] = (desk_mm - first_mm) * PX, desk_mm * PX
     bounds_mm = first_mm, 0, last_mm, 180
     page = straighten(photo, PaperMap.from_homography(to_px, bounds_mm, 5))
-    np.testing.assert_allclose(page.edges_mm, (first_mm, last_mm), atol=0.6)
+    np.testing.assert_allclose(page.edges_mm, (first_mm, last_mm), atol=1.3)
     expected = find_rows(straighten(image, paper_map))
     for own, alone in zip(find_rows(page), expected, strict=True):
         for name in ("zero_y_mm", "x_start_mm", "x_end_mm"):

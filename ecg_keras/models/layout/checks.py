@@ -37,6 +37,8 @@ DOUBTFUL_JUMP_MV = 3.0
 # Of rows of which no pulse says that they are an ECG's. Real pages without one
 # have 0.36, 0.17, 0 and 3.6 at the most.
 UNLIKE_LEADS, UNLIKE_PRINTS, UNLIKE_SHARED_MM, UNLIKE_UNSURE = 0.35, 0.5, 50, 5
+# The same where no names tell for them: an empty grid has 2.2, a table 0.5.
+UNNAMED_UNSURE = 0.4
 # Two rows that run this near to each other, mm, for so long in all are read
 # from one print: where traces cross they part again.
 ONE_PRINT_MM, DOUBTFUL_SHARED_MM = 0.5, 6.0
@@ -144,7 +146,9 @@ def check(page, layout, readings, pulses, candidates=(), is_named=False):
         # Nothing says that this is an ECG, or where traces are is not sure.
         unknown = not (pulses or is_named) or on_print < DOUBTFUL_ON_PRINT
         (faults if unknown else doubts).append(text)
-    if not (pulses or is_named) and _is_no_ecg(numbers):
+    is_unnamed = bool(candidates) and not _is_named(candidates)
+    most_unsure = UNNAMED_UNSURE if is_unnamed else UNLIKE_UNSURE
+    if not (pulses or is_named) and _is_no_ecg(numbers, most_unsure):
         faults.append("no calibration pulse was found, and rows are no leads")
     doubts += _doubts_of_layout(candidates)
     if pulses:
@@ -159,7 +163,7 @@ def check(page, layout, readings, pulses, candidates=(), is_named=False):
     return Checks(tuple(doubts), tuple(faults), numbers)
 
 
-def _is_no_ecg(numbers):
+def _is_no_ecg(numbers, most_unsure):
     """Whether what was measured tells against leads, where no pulse tells for
     them: bars of tables and curves of other signals are read, too.
     """
@@ -170,7 +174,7 @@ def _is_no_ecg(numbers):
         (numbers.get(LIMB, 0.0) > UNLIKE_LEADS and not alike)
         or max(prints, default=0.0) > UNLIKE_PRINTS
         or numbers["shared_mm"] > UNLIKE_SHARED_MM
-        or numbers["unsure"] > UNLIKE_UNSURE
+        or numbers["unsure"] > most_unsure
     )
 
 

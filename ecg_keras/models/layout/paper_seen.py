@@ -14,6 +14,8 @@ DARK_SHARE = 0.6
 STEP_SHARE = 0.7
 # Print is no wider than half of so many pixels.
 PRINT_PX = 9
+# Half of so many pixels of the paper beside the desk show both.
+EDGE_PX = 9
 
 
 def paper_seen(grey, inside, box_px):
@@ -43,7 +45,9 @@ def paper_seen(grey, inside, box_px):
     near = near.repeat(box_px, axis=0).repeat(box_px, axis=1)
     without_print = cv2.medianBlur(grey.clip(0, 255).astype(np.uint8), PRINT_PX)
     height, width = grey.shape
-    return inside & ~((near[:height, :width] > 0) & (without_print < least))
+    is_desk = (near[:height, :width] > 0) & (without_print < least)
+    edge = np.ones((EDGE_PX, EDGE_PX), np.uint8)
+    return inside & (cv2.dilate(is_desk.astype(np.uint8), edge) == 0)
 
 
 def edges(is_paper):
