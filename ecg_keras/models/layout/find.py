@@ -274,7 +274,7 @@ def _windows(kind, first, columns, x_end_mm, x_start_mm=-np.inf):
         )
 
 
-def _simultaneous(candidate, rows):
+def simultaneous(candidate, rows):
     """Whether columns show the same seconds; None where nothing tells.
 
     Args:
@@ -365,7 +365,7 @@ def printed_layout(candidate, rows, pulses, speed_mm_per_s, gain_mm_per_mv):
         width,
         speed_mm_per_s,
         gain_mm_per_mv,
-        _simultaneous(candidate, rows),
+        simultaneous(candidate, rows),
         strip_end_mm=end,
     )
     return dataclasses.replace(

@@ -26,6 +26,8 @@ from ecg_keras.page.row_images import not_finer_than
 
 # Rows beyond this are no ECG's.
 MOST_ROWS = 16
+# Strips end before columns by so much of what gaps take; the last is not seen.
+GAPS_SHARE = 0.5
 BEGINNING_LOST = (
     "the picture begins within the traces: how much was before is not known"
 )
@@ -183,6 +185,8 @@ class Look:
             if len(leads) == 1
         ]
         first_mm, length_mm = best.x_start_mm, best.marked_row_mm
+        if length_mm is not None and self.marks_tell_gaps(length_mm):
+            return self
         if length_mm is None:
             found = trace_edges.whole_rows(
                 image, self.paper_map, rows, whole, first_mm, best.x_end_mm
@@ -225,6 +229,27 @@ class Look:
             look.candidates[0] = as_printed
         look.read_rows(image, look.paper_map)
         return look
+
+    def marks_tell_gaps(self, length_mm):
+        """Whether columns end with gaps where marks are wider apart than usual,
+        and no paper ran fast: strips are shorter, or columns all show the same
+        seconds, and nothing tells that their mm are longer.
+
+        Args:
+            length_mm: how long a row of 10 s would be by marks.
+        """
+        best = self.candidates[0]
+        ends_mm = {True: [], False: []}
+        rows = self.rows[best.first_row :][: len(best.rows)]
+        for row, leads in zip(rows, best.rows, strict=True):
+            ends_mm[len(leads) == 1].append(row.x_end_mm)
+        if not ends_mm[True]:
+            return False
+        strips_mm, columns_mm = map(np.median, (ends_mm[True], ends_mm[False]))
+        over_mm = length_mm - USUAL_ROW_MM
+        if columns_mm - strips_mm > GAPS_SHARE * over_mm > 0:
+            return True
+        return bool(find.simultaneous(best, self.heights))
 
     def printed_layout(self):
         """What is printed where, of the likeliest kind of page.
