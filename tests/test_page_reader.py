@@ -445,6 +445,19 @@ def test_pulses_between_columns_take_no_time(found_mm, shown_mm):
     assert trace_edges.shows_usual_columns(even_rows((("I",), ("II",))))
 
 
+def test_before_a_gap_that_is_not_seen_a_column_shows_as_much():
+    layout = with_gaps(even_rows(ROWS_3X4), 3.0)
+    seen = [(77.5, 80.5), None, (208.5, 211.5)]
+    row = trace_edges._with_gaps(layout.rows[0], seen, layout, 62.5)
+    for k, segment in enumerate(row.segments):
+        assert segment.time_start_s == pytest.approx(2.5 * k)
+        assert segment.x_start_mm == pytest.approx(15 + 65.5 * k)
+        assert segment.width_mm == pytest.approx(62.5)
+    # Where nothing tells what columns show, they go on to the next.
+    row = trace_edges._with_gaps(layout.rows[0], [None] * 3, layout, None)
+    assert row == layout.rows[0]
+
+
 def test_a_gap_that_is_not_seen_between_two_that_are():
     layout = with_gaps(even_rows(ROWS_3X4), 3.0)
     rows = true_heights(layout, signals_mv())
@@ -750,6 +763,30 @@ def test_marks_tell_a_paper_that_ran_too_fast(monkeypatch):
     ]
     begin_px = reading.paper_map.to_px(np.array(begin))[:, 0]
     np.testing.assert_allclose(begin_px / PX, 10 + 64 * np.arange(4), atol=0.4)
+
+
+@pytest.mark.parametrize("simultaneous", [True, False])
+def test_strips_tell_gaps_from_a_paper_that_ran_fast(monkeypatch, simultaneous):
+    """Columns are 63.5 mm apart, and the strip 250 mm long."""
+    rows = (*ROWS_3X4, ("II",))
+    layout = evenly_printed(
+        "", rows, 20 + 35 * np.arange(4), 12.0, 62.5, 25.0, 10.0,
+        simultaneous=simultaneous, strip_end_mm=262.0,
+    )  # fmt: skip
+    marks = 12 + 63.5 * np.arange(1, 4)
+    monkeypatch.setattr(looking, "find_separators", lambda *_: marks)
+    monkeypatch.setattr(looking, "find_gaps", lambda *_: [])
+    reading = read(with_gaps(layout, 1.0), signals_mv())
+    found = reading.printed.rows[0].segments
+    begin_px = reading.paper_map.to_px(
+        np.array([[segment.x_start_mm, 20.0] for segment in found])
+    )[:, 0]
+    np.testing.assert_allclose(
+        begin_px / PX, 12 + 63.5 * np.arange(4), atol=0.6
+    )
+    # Mm of the picture are mm of the paper.
+    width_mm = np.ptp(reading.paper_map.to_mm(np.array([[0, 9], [800, 9]])), 0)
+    assert width_mm[0] == pytest.approx(100, abs=0.3)
 
 
 def test_marks_are_no_letters_pulses_or_waves():

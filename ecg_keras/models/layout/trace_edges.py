@@ -197,13 +197,20 @@ def _shown_mm(segments, gaps, line_mm):
 
 
 def _with_gaps(row, gaps, layout, shown_mm):
-    """A row of which each gap, (start, end) in mm or None, is left out."""
+    """A row of which each gap, (start, end) in mm or None, is left out.
+
+    Where others tell what a column shows it shows as much before a gap that is
+    not seen.
+    """
     segments = list(row.segments)
     speed = layout.speed_mm_per_s
     for k, gap in enumerate(gaps):
+        left, right = segments[k : k + 2]
+        if gap is None and shown_mm is not None:
+            end_mm = min(left.x_start_mm + shown_mm, right.x_start_mm)
+            gap = end_mm, right.x_start_mm
         if gap is None:
             continue
-        left, right = segments[k : k + 2]
         start_s = right.time_start_s
         if shown_mm is not None:
             start_s = (k + 1) * shown_mm / speed
