@@ -895,6 +895,27 @@ def test_what_the_user_says_counts_before_what_is_found():
     assert any("pulses" in reason for reason in digitized.reasons)
 
 
+def test_an_edge_that_is_not_printed_is_doubtful():
+    layout = even_rows((*ROWS_3X4, ("II",)))
+    image, paper_map = drawn(layout, signals_mv())
+    seen = row_logits(image, paper_map, layout.rows, Darkness())
+    readings = read_segments(layout, seen, likely_path)
+    page = straighten(image, paper_map)
+    assert "unprinted_mm" not in check(page, layout, readings, ()).numbers
+    height_mm = readings[0].height_mm.copy()
+    height_mm[:300] += 14
+    readings[0] = dataclasses.replace(readings[0], height_mm=height_mm)
+    found = check(page, layout, readings, ())
+    assert found.numbers["unprinted_mm"] == pytest.approx(14, abs=1)
+    (doubt,) = [doubt for doubt in found.doubts if "is printed" in doubt]
+    assert doubt.startswith("I goes 14 mm up or down")
+    # Where it is printed it is a wave's.
+    edge_mm = np.array([[15 + 300 * SAMPLE_MM, y] for y in (4, 20)])
+    cv2.line(image, *np.rint(PX * edge_mm).astype(int).tolist(), (20,) * 3, 3)
+    page = straighten(image, paper_map)
+    assert "unprinted_mm" not in check(page, layout, readings, ()).numbers
+
+
 def test_a_lead_that_jumps_to_another_print_is_doubtful():
     """Of nine samples, as where a path leaves its trace and comes back."""
     layout = even_rows((*ROWS_3X4, ("II",)))

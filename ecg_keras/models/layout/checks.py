@@ -34,6 +34,9 @@ MOST_UNSURE_MV, END_S = 2.0, 0.024
 # From one sample at 500 Hz to the next: 1,100 recordings of PTB-XL have 2.4 mV
 # at the most.
 DOUBTFUL_JUMP_MV = 3.0
+# Traces that go so far up or down within so much along the paper, mm, are edges
+# of waves, and printed: of eight real pages most show 0.9 and more of theirs.
+EDGE_MM, EDGE_ALONG_MM, ACROSS_MM, PRINTED_SHARE = 5.0, 0.3, 1.0, 0.5
 # Of rows of which no pulse says that they are an ECG's. Real pages without one
 # have 0.36, 0.17, 0 and 3.6 at the most.
 UNLIKE_LEADS, UNLIKE_PRINTS, UNLIKE_SHARED_MM, UNLIKE_UNSURE = 0.35, 0.5, 50, 5
@@ -110,6 +113,13 @@ def check(page, layout, readings, pulses, candidates=(), is_named=False):
         doubts.append(
             f"{lead} jumps by {jump_mv:.1f} mV within 2 ms: it was read on "
             "another print"
+        )
+    unprinted = _unprinted_edge(page, layout, readings)
+    if unprinted is not None:
+        lead, numbers["unprinted_mm"] = unprinted
+        doubts.append(
+            f"{lead} goes {numbers['unprinted_mm']:.0f} mm up or down where "
+            "nothing is printed: it was read on another print"
         )
     shared = _shared_mm(layout, readings)
     numbers["shared_mm"] = round(shared, 1)
@@ -326,6 +336,56 @@ def _largest_jump(readings):
     }
     lead = max(jumps, key=jumps.get)
     return lead, jumps[lead]
+
+
+def _unprinted_edge(page, layout, readings):
+    """The lead with the highest edge of which too little is printed.
+
+    Returns:
+        (lead, mm), or None.
+    """
+    n = round(EDGE_ALONG_MM / SAMPLE_MM)
+    found = []
+    for reading in readings:
+        height_mm = reading.height_mm
+        if len(height_mm) <= n:
+            continue
+        edge_mm = np.abs(height_mm[n:] - height_mm[:-n])
+        left = np.where(edge_mm > EDGE_MM, edge_mm, 0.0)
+        while left.max() > 0:
+            k = int(left.argmax())
+            left[max(k - 2 * n, 0) : k + 2 * n] = 0.0
+            x_mm = reading.segment.x_start_mm + SAMPLE_MM * (k + n / 2)
+            # Its ends lie on the trace before and after.
+            y_mm = layout.rows[reading.row].zero_y_mm - np.arange(
+                min(height_mm[k], height_mm[k + n]) + ACROSS_MM,
+                max(height_mm[k], height_mm[k + n]) - ACROSS_MM,
+                1 / PX_PER_MM,
+            )
+            share = _inked(page, x_mm, y_mm)
+            if share is not None and share < PRINTED_SHARE:
+                found.append((reading.segment.lead, float(edge_mm[k])))
+    return max(found, key=lambda edge: edge[1], default=None)
+
+
+def _inked(page, x_mm, y_mm):
+    """Share of the points of an upright line, (n,) y, that lie on print.
+
+    None where the picture does not show them all.
+    """
+    columns = page.column(x_mm + np.arange(-NEAR_MM, NEAR_MM + 0.1, 0.25))
+    columns, rows = (
+        np.round(values).astype(int) for values in (columns, page.row(y_mm))
+    )
+    height, width = page.ink.shape
+    if columns.min() < 0 or columns.max() >= width:
+        return None
+    if rows.min() < 0 or rows.max() >= height:
+        return None
+    part = np.ix_(rows, columns)
+    if not page.inside[part].all():
+        return None
+    return float((page.ink[part].max(axis=1) > FAINT_SHARE).mean())
 
 
 def _shared_mm(layout, readings):
