@@ -1153,14 +1153,14 @@ def test_two_rows_read_from_one_print_are_doubtful():
     page = straighten(image, paper_map)
     between_mm = layout.rows[3].zero_y_mm - layout.rows[2].zero_y_mm
 
-    def shared_mm(length_mm):
+    def shared_mm(length_mm, first_mm=130):
         """With so much of the strip read from V3 above it."""
         readings = []
         for index, row in enumerate(layout.rows):
             for segment in row.segments:
                 height = np.zeros(round(20 * segment.width_mm))
                 if index == 3:
-                    place = round(20 * 130), round(20 * (130 + length_mm))
+                    place = 20 * first_mm, 20 * (first_mm + length_mm)
                     height[slice(*place)] = between_mm
                 readings.append(
                     LeadReading(
@@ -1173,6 +1173,9 @@ def test_two_rows_read_from_one_print_are_doubtful():
     assert any("the same print" in doubt for doubt in shared_mm(20).doubts)
     # Traces that cross part again.
     assert not any("the same print" in doubt for doubt in shared_mm(2).doubts)
+    # Two rows that are one are no rows of an ECG.
+    faults = shared_mm(240, first_mm=5).faults
+    assert any("the same print" in fault for fault in faults)
 
 
 def test_a_header_hides_no_row():

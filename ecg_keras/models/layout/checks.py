@@ -45,6 +45,8 @@ UNNAMED_UNSURE = 0.4
 # Two rows that run this near to each other, mm, for so long in all are read
 # from one print: where traces cross they part again.
 ONE_PRINT_MM, DOUBTFUL_SHARED_MM = 0.5, 6.0
+# Two rows that are one all along but for so little are no rows of an ECG.
+ONE_ROW_SHARE = 0.85
 # A trace lies on print that is this near.
 NEAR_MM = 0.75
 # Print as high as a wave's edge, mm, that is further than this from all traces
@@ -124,9 +126,10 @@ def check(page, layout, readings, pulses, candidates=(), is_named=False):
     shared = _shared_mm(layout, readings)
     numbers["shared_mm"] = round(shared, 1)
     if shared > DOUBTFUL_SHARED_MM:
-        doubts.append(
-            f"two rows are read from the same print for {shared:.0f} mm"
-        )
+        text = f"two rows are read from the same print for {shared:.0f} mm"
+        longest_mm = max(row.x_end_mm - row.x_start_mm for row in layout.rows)
+        is_one_row = shared > ONE_ROW_SHARE * longest_mm
+        (faults if is_one_row else doubts).append(text)
     missed = _missed_strokes(page, layout, readings)
     numbers["missed_strokes"] = len(missed)
     if missed:
