@@ -60,7 +60,7 @@ class ComparedRows:
             indices, leads: of the column's rows, and what they would show.
 
         Returns:
-            {lead: list of (evidence, weight)}, see `_strip_evidence`.
+            {lead: list of (evidence, weight)}, see `strip_evidence`.
         """
         told = {lead: [] for lead in STRIP_LEADS}
         pieces = self._pieces(left_mm, right_mm)

@@ -37,6 +37,11 @@ def likely_by_names(kinds, rows, ends, separators, gaps, names):
     Also kinds whose first rows the picture does not show, where names tell more
     for them than for whole ones.
 
+    Args:
+        kinds: `KnownLayout`s.
+        rows: list of `row_heights.RowHeights`.
+        ends, separators, gaps, names: see `columns.columns_to_try`.
+
     Returns:
         list of (kind, first row, list of (`Columns`, `Named`)).
     """
@@ -108,7 +113,7 @@ def _with_strip_gaps(kind, rows, ends, separators):
     Args:
         kind: a `KnownLayout`.
         rows: the `row_heights.RowHeights` that are its rows.
-        ends, separators: see `candidates`.
+        ends, separators: see `columns.columns_to_try`.
     """
     several, one = (
         [

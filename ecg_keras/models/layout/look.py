@@ -26,7 +26,8 @@ from ecg_keras.page.row_images import not_finer_than
 
 # Rows beyond this are no ECG's.
 MOST_ROWS = 16
-# Strips end before columns by so much of what gaps take; the last is not seen.
+# Where gaps make columns wider than usual, strips end before columns do by more
+# than this share of what the gaps take.
 GAPS_SHARE = 0.5
 BEGINNING_LOST = (
     "the picture begins within the traces: how much was before is not known"
@@ -231,9 +232,9 @@ class Look:
         return look
 
     def marks_tell_gaps(self, length_mm):
-        """Whether columns end with gaps where marks are wider apart than usual,
-        and no paper ran fast: strips are shorter, or columns all show the same
-        seconds, and nothing tells that their mm are longer.
+        """Whether gaps are why marks are wider apart than usual: no paper ran
+        fast where strips are shorter than columns, or where columns show the
+        same seconds, of which nothing tells how long their mm are.
 
         Args:
             length_mm: how long a row of 10 s would be by marks.
