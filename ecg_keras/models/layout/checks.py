@@ -360,10 +360,9 @@ def _unprinted_edge(page, layout, readings):
             left[max(k - 2 * n, 0) : k + 2 * n] = 0.0
             x_mm = reading.segment.x_start_mm + SAMPLE_MM * (k + n / 2)
             # Its ends lie on the trace before and after.
+            low_mm, high_mm = sorted((height_mm[k], height_mm[k + n]))
             y_mm = layout.rows[reading.row].zero_y_mm - np.arange(
-                min(height_mm[k], height_mm[k + n]) + ACROSS_MM,
-                max(height_mm[k], height_mm[k + n]) - ACROSS_MM,
-                1 / PX_PER_MM,
+                low_mm + ACROSS_MM, high_mm - ACROSS_MM, 1 / PX_PER_MM
             )
             share = _inked(page, x_mm, y_mm)
             if share is not None and share < PRINTED_SHARE:

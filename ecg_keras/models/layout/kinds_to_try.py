@@ -115,14 +115,7 @@ def _with_strip_gaps(kind, rows, ends, separators):
         rows: the `row_heights.RowHeights` that are its rows.
         ends, separators: see `columns.columns_to_try`.
     """
-    several, one = (
-        [
-            row
-            for row, leads in zip(rows, kind.rows, strict=True)
-            if (leads == (ANY,)) == is_strip
-        ]
-        for is_strip in (False, True)
-    )
+    several, one = kind.parted(rows)
     if kind.n_columns < 2 or not one:
         return []
     found = []

@@ -41,6 +41,22 @@ class KnownLayout:
     def n_columns(self):
         return max(len(row) for row in self.rows)
 
+    def parted(self, found):
+        """What was found of each row, in two: of several leads, and of one.
+
+        Beside rows of several leads, those of one are rhythm strips.
+
+        Args:
+            found: as many as the kind has rows.
+
+        Returns:
+            (list, list).
+        """
+        several, one = [], []
+        for leads, own in zip(self.rows, found, strict=True):
+            (one if len(leads) == 1 else several).append(own)
+        return several, one
+
 
 def _with_strips(name, rows, priors, cabrera=False):
     """A block of rows, and the same with rhythm strips below."""

@@ -180,11 +180,7 @@ class Look:
         """The same look, where rows are 250 mm long; see `trace_edges`."""
         best = self.candidates[0]
         rows = self.leads_heights
-        whole = [
-            row
-            for row, leads in zip(rows, best.rows, strict=True)
-            if len(leads) == 1
-        ]
+        _, whole = best.kind.parted(rows)
         first_mm, length_mm = best.x_start_mm, best.marked_row_mm
         if length_mm is not None and self.marks_tell_gaps(length_mm):
             return self
@@ -240,13 +236,13 @@ class Look:
             length_mm: how long a row of 10 s would be by marks.
         """
         best = self.candidates[0]
-        ends_mm = {True: [], False: []}
-        rows = self.rows[best.first_row :][: len(best.rows)]
-        for row, leads in zip(rows, best.rows, strict=True):
-            ends_mm[len(leads) == 1].append(row.x_end_mm)
-        if not ends_mm[True]:
+        several, strips = best.kind.parted(self.leads_heights)
+        if not strips:
             return False
-        strips_mm, columns_mm = map(np.median, (ends_mm[True], ends_mm[False]))
+        columns_mm, strips_mm = (
+            np.median([row.x_end_mm for row in own])
+            for own in (several, strips)
+        )
         over_mm = length_mm - USUAL_ROW_MM
         if columns_mm - strips_mm > GAPS_SHARE * over_mm > 0:
             return True

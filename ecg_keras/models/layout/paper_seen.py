@@ -29,7 +29,7 @@ def paper_seen(grey, inside, box_px):
     Returns:
         (h, w) bool.
     """
-    boxes = _box_medians(np.where(inside, grey, np.nan), box_px)
+    boxes = _box_medians(boxes_of(grey, inside, box_px))
     y, x = (slice(n // 4, n - n // 4) for n in boxes.shape)
     middle = boxes[y, x]
     if not np.isfinite(middle).any():
@@ -50,7 +50,21 @@ def paper_seen(grey, inside, box_px):
     return inside & (cv2.dilate(is_desk.astype(np.uint8), edge) == 0)
 
 
-def edges(is_paper):
+def boxes_of(grey, inside, box_px):
+    """A picture in boxes, (n_y, n_x, box_px, box_px); NaN beyond it.
+
+    Args:
+        grey, inside, box_px: see `paper_seen`.
+    """
+    padding = [(0, -n % box_px) for n in grey.shape]
+    shown = np.pad(
+        np.where(inside, grey, np.nan), padding, constant_values=np.nan
+    )
+    n_y, n_x = (n // box_px for n in shown.shape)
+    return shown.reshape(n_y, box_px, n_x, box_px).transpose(0, 2, 1, 3)
+
+
+def paper_columns(is_paper):
     """(first, last) columns of the paper: what most of its middle rows show."""
     height, width = is_paper.shape
     middle = is_paper[height // 3 : max(2 * height // 3, 1)]
@@ -60,14 +74,10 @@ def edges(is_paper):
     return int(columns[0]), int(columns[-1]) + 1
 
 
-def _box_medians(shown, box_px):
+def _box_medians(boxes):
     """(n_y, n_x) medians of boxes; NaN where the picture shows nothing."""
-    padding = [(0, -n % box_px) for n in shown.shape]
-    shown = np.pad(shown, padding, constant_values=np.nan)
-    n_y, n_x = (n // box_px for n in shown.shape)
-    boxes = shown.reshape(n_y, box_px, n_x, box_px).transpose(0, 2, 1, 3)
-    boxes = boxes.reshape(n_y, n_x, -1)
-    medians = np.full((n_y, n_x), np.nan)
+    boxes = boxes.reshape(*boxes.shape[:2], -1)
+    medians = np.full(boxes.shape[:2], np.nan)
     shows = np.isfinite(boxes).any(axis=-1)
     medians[shows] = np.nanmedian(boxes[shows], axis=-1)
     return medians

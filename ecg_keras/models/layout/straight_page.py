@@ -11,7 +11,11 @@ import dataclasses
 import cv2
 import numpy as np
 
-from ecg_keras.models.layout.paper_seen import edges, paper_seen
+from ecg_keras.models.layout.paper_seen import (
+    boxes_of,
+    paper_columns,
+    paper_seen,
+)
 from ecg_keras.page.paper import COARSE_GRID_MM
 from ecg_keras.page.paper_map import PaperMap
 
@@ -131,7 +135,7 @@ def straighten(image, paper_map):
     inside &= (where_y > 0) & (where_y < image.shape[0])
     is_paper = paper_seen(shades[0], inside, BOX_PX)
     if not is_paper[inside].all():
-        first, last = edges(is_paper)
+        first, last = paper_columns(is_paper)
         edges_mm = (
             max(edges_mm[0], float(left + first / PX_PER_MM)),
             min(edges_mm[1], float(left + last / PX_PER_MM)),
@@ -161,12 +165,9 @@ def paper_and_grid(grey, inside):
         (h, w) float32.
     """
     height, width = grey.shape
-    n_y, n_x = (max(-(-n // BOX_PX), 1) for n in (height, width))
-    padding = ((0, n_y * BOX_PX - height), (0, n_x * BOX_PX - width))
-    shown = np.where(inside, grey, np.nan)
-    shown = np.pad(shown, padding, constant_values=np.nan)
-    boxes = shown.reshape(n_y, BOX_PX, n_x, BOX_PX).transpose(0, 2, 1, 3)
-    typical = float(np.nanmedian(shown)) if inside.any() else 255.0
+    boxes = boxes_of(grey, inside, BOX_PX)
+    n_y, n_x = boxes.shape[:2]
+    typical = float(np.nanmedian(boxes)) if inside.any() else 255.0
     starts = [
         np.unique(np.linspace(0, max(n - BOXES, 0), -(-n // BOXES) * 2 - 1)
                   .round().astype(int))

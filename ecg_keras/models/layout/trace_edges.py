@@ -206,11 +206,11 @@ def _with_gaps(row, gaps, layout, shown_mm):
     speed = layout.speed_mm_per_s
     for k, gap in enumerate(gaps):
         left, right = segments[k : k + 2]
-        if gap is None and shown_mm is not None:
+        if gap is None:
+            if shown_mm is None:
+                continue
             end_mm = min(left.x_start_mm + shown_mm, right.x_start_mm)
             gap = end_mm, right.x_start_mm
-        if gap is None:
-            continue
         start_s = right.time_start_s
         if shown_mm is not None:
             start_s = (k + 1) * shown_mm / speed
