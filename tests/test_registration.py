@@ -60,6 +60,15 @@ def test_millimetres_of_a_turned_grid_are_found(
     assert np.abs(off).max() < 0.1
 
 
+def test_lines_of_a_millimetre_that_are_all_alike_are_none_of_five():
+    """A sheet that would be larger than any page is taken for a part of one."""
+    height, width = 1100, 1500
+    to_mm = _affine(13.0, 13.4, 6.0)
+    found = register(_sheet(to_mm, height, width, fine=0.6, coarse=0.0))
+    assert found.px_per_mm_x == pytest.approx(13.0, rel=0.005)
+    assert found.px_per_mm_y == pytest.approx(13.4, rel=0.005)
+
+
 def test_a_feed_that_skips_a_millimetre_is_followed():
     height, width = 560, 840
 

@@ -31,6 +31,9 @@ _DIAGONALS = np.array([[1.0, -1.0], [1.0, 1.0]])
 # Longer sides in mm of what pictures of ECGs show; a grid seen on less than
 # these sides is none.
 _PLAUSIBLE_MM = (100.0, 450.0)
+# One that is larger counts for so much: where all lines are alike, each of 1 mm
+# passes for one of 5 mm.
+_TOO_LARGE_COUNTS = 0.4
 _LEAST_MM = (60.0, 25.0)
 _MAX_ASPECT = 1.2
 # By how much nine of ten windows may be off.
@@ -102,7 +105,8 @@ def register(image, px_per_mm=None):
         if best is None or trial.merit > best.merit:
             best = trial
         enough = _ENOUGH if lattice.coarse > _CLEAR_BOXES else _ALONE
-        if best is trial and trial.covered > enough:
+        is_enough = trial.covered > enough and not trial.is_too_large
+        if best is trial and is_enough:
             break
     if best is None:
         found = Registration(None, "refused", (NO_GRID,), {})
@@ -154,7 +158,18 @@ class _Trial:
     found: growth.Found
     scale: growth.Scale  # with which it was grown
     covered: float  # share of the picture
-    merit: float
+
+    @property
+    def is_too_large(self):
+        """Whether its grid would be larger than a page's."""
+        size_mm = np.ptp(self.found.places_mm, axis=0)
+        return bool(size_mm.max() > _PLAUSIBLE_MM[1])
+
+    @property
+    def merit(self):
+        """The share of the picture that its grid covers, if it is a page's."""
+        counts = _TOO_LARGE_COUNTS if self.is_too_large else 1.0
+        return counts * self.covered
 
 
 def _upright(grey, trial):
@@ -214,7 +229,7 @@ def _grown(grey, lattice):
             continue
         cell = (scale.step_mm * scale_px * factor) ** 2
         covered = len(found.places_mm) * cell / total
-        trial = _Trial(image, lattice, factors, found, scale, covered, covered)
+        trial = _Trial(image, lattice, factors, found, scale, covered)
         if best is None or trial.merit > 1.3 * best.merit:
             best = trial
         if covered > _ALONE:
