@@ -9,6 +9,7 @@ import pytest
 from ecg_keras.models.layout.columns import trace_ends
 from ecg_keras.models.layout.pulses import (
     FoundPulse,
+    _may_be_waves,
     find_pulses,
     gaps_with_pulses,
 )
@@ -89,6 +90,27 @@ def test_print_is_found_and_the_grid_is_not(grid):
     assert len(rows) and np.ptp(rows) < 8
     assert page.y_mm(rows.mean()) == pytest.approx(40 - beats_mm(46.0), abs=0.4)
     assert page.is_print.mean() < 0.02
+
+
+def test_specks_of_a_copy_are_no_print():
+    """Black and white, with as many specks as the real pages that have any."""
+    is_few = page_with([30, 55, 80]).ink > 0.33
+    image = paper("none")
+    x = np.arange(0, 250, 0.1)
+    for y in (30, 55, 80):
+        line(image, X0_MM + x, y - beats_mm(x))
+    rng = np.random.default_rng(0)
+    n_specks = round(20 * WIDTH_MM * HEIGHT_MM / 100)
+    top, left = rng.integers(0, np.array(image.shape[:2])[:, None] - 3,
+                             (2, n_specks))  # fmt: skip
+    for k in range(n_specks):
+        image[top[k] : top[k] + 2, left[k] : left[k] + 2] = 20
+    page = mapped(image)
+    assert page.is_print.mean() < 1.5 * is_few.mean()
+    rows = find_rows(page)
+    assert [row.zero_y_mm for row in rows] == pytest.approx(
+        [30, 55, 80], abs=0.6
+    )
 
 
 @pytest.mark.parametrize("zero_y_mm", [[30], [25, 47, 69, 91], [20, 45, 90]])
@@ -234,6 +256,20 @@ def test_waves_before_the_ends_of_rows_are_no_pulses():
         line(image, X0_MM + x, y - height)
     page = mapped(image)
     assert find_pulses(page, find_rows(page)) == []
+
+
+@pytest.mark.parametrize(
+    ("height_mm", "is_half", "may_be"),
+    [(10.2, True, False), (5.0, True, True), (5.0, False, False), (2.5, 0, 1)],
+)
+def test_low_pulses_and_halves_of_a_rare_height_may_be_waves(
+    height_mm, is_half, may_be
+):
+    """Pictures begin within beats, too."""
+    pulse = FoundPulse(
+        0, "left", 5.0, 10.0, 30.0, height_mm, 0.95, bool(is_half)
+    )
+    assert _may_be_waves(pulse) == may_be
 
 
 def test_a_rare_gain_that_few_pulses_tell_is_doubtful():

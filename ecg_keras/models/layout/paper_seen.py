@@ -89,7 +89,7 @@ def _begins_at_once(boxes, is_desk):
     for quarters in range(4):
         grey, desk = (np.rot90(own, quarters) for own in (boxes, is_desk))
         is_edge = desk[:-2] & ~desk[1:-1] & ~desk[2:]
-        shares.append((grey[:-2] / grey[2:])[is_edge])
+        shares.append(grey[:-2][is_edge] / np.maximum(grey[2:][is_edge], 1))
     shares = np.concatenate(shares)
     shares = shares[np.isfinite(shares)]
     return bool(len(shares)) and float(np.median(shares)) < STEP_SHARE

@@ -36,6 +36,8 @@ OFF_LINE = 0.008
 FAINT_SHARE = 0.18
 ONE = np.float32(1)
 LOW_MM, LOW_SHARE = 3.5, 0.75
+# A pulse of 10 mm/mV is as high but for this share.
+USUAL_OFF = 0.15
 # Of places alike, the one that lies on the thin lines themselves.
 THIN = 0.03
 # Edges end at plateau and foot: print there beyond them, from and to, mm.
@@ -235,14 +237,22 @@ def _found_pulses(page, rows, print_px):
     sides = []
     for side in ("left", "right"):
         alike = _alike([pulse for pulse in pulses if pulse.side == side])
-        # The lowest are as high as waves are: only if most rows have them.
-        low = alike and alike[0].height_mm < LOW_MM
-        if not low or len(alike) >= max(LOW_SHARE * len(rows), 2):
+        # These are as waves are: only if most rows have them.
+        rare = alike and _may_be_waves(alike[0])
+        if not rare or len(alike) >= max(LOW_SHARE * len(rows), 2):
             sides.append(alike)
     # A device prints them at one side or at both; a raised ST segment at the
     # end of some rows looks like one.
     most = max(map(len, sides), default=0)
     return [p for side in sides if len(side) > most / 2 for p in side]
+
+
+def _may_be_waves(pulse):
+    """Whether beats look like a pulse: the lowest ones, and halves of another
+    height than nearly all devices print, where the picture begins within one.
+    """
+    is_usual = abs(pulse.height_mm / GAINS_MM_PER_MV[2] - 1) < USUAL_OFF
+    return pulse.height_mm < LOW_MM or (pulse.is_half and not is_usual)
 
 
 def _alike(pulses):
