@@ -144,6 +144,15 @@ def test_a_strip_takes_any_name_and_a_lead_turned_over_its_own():
     assert beside == names
 
 
+def test_rows_with_a_name_at_their_beginning_are_rows_of_traces():
+    _, at_mm, names = _printed(((*ROWS[0],), ("V1",), ("II",)), 4.0, -8.0)
+    begin_mm = [at_mm[0], at_mm[-2], at_mm[-1], (15.0, 110.0)]
+    # The first is read as I, as strokes are; a word stands at the last.
+    found = Names([*names, named("V3", 60.0, 109.0)])
+    assert found.named_rows(begin_mm) == {1, 2}
+    assert Names().named_rows(begin_mm) == set()
+
+
 def test_without_names_nothing_stands_beside_leads():
     leads, at_mm, _ = _printed(ROWS, 0, 0)
     assert Names().beside(leads, at_mm) == [None] * 12
@@ -290,6 +299,10 @@ def test_a_column_is_where_names_of_most_of_its_leads_are():
     strokes = [named("I", 90.0 + 0.1 * k, 10.0 * k) for k in range(6)]
     assert Names([*strokes, *column]).x_of(ROWS[0]) == pytest.approx(21.5)
     assert Names(strokes).x_of(ROWS[0]) is None
+    # The picture's edge, as it is read at three rows.
+    leads = "I", "II", "III"
+    edge = [named(lead, 132.0, 30.0 * k, 0.5) for k, lead in enumerate(leads)]
+    assert Names(edge).x_of(leads) is None
     assert Names().x_of(ROWS[0]) is None
 
 

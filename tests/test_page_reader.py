@@ -458,6 +458,17 @@ def test_before_a_gap_that_is_not_seen_a_column_shows_as_much():
     assert row == layout.rows[0]
 
 
+def test_edges_of_beats_are_no_gaps():
+    """The former are of a real page, the latter stood at QRS complexes."""
+    gaps = [(23.25, 23.91), (85.61, 86.23), (148.23, 148.75)]
+    beats = [(39.83, 40.15), (99.81, 100.15), (159.8, 160.14)]
+    for seen, are_beats in ((gaps, False), (beats, True)):
+        assert trace_edges._are_beats(seen) is are_beats
+        assert trace_edges._are_beats([None, *seen[1:]]) is are_beats
+        # One alone tells no width.
+        assert not trace_edges._are_beats([None, seen[1], None])
+
+
 def test_a_gap_that_is_not_seen_between_two_that_are():
     layout = with_gaps(even_rows(ROWS_3X4), 3.0)
     rows = true_heights(layout, signals_mv())
@@ -485,6 +496,17 @@ def test_a_strip_tells_of_gaps_that_are_not_seen(marks):
     assert found.x_start_mm == pytest.approx(15.0, abs=0.5)
     # It is no paper that ran fast.
     assert found.marked_row_mm is None
+
+
+def test_marks_leave_no_room_for_gaps_that_a_strip_seems_to_tell():
+    """Even beats stand further left in a strip of other seconds, too."""
+    layout = with_gaps(even_rows((*ROWS_3X4, ("V1",))), 2.5)
+    rows = true_heights(layout, signals_mv())
+    marks = 15 + 62.5 * np.arange(1, 4)
+    ends = 15.0, 272.5, False
+    kinds = [kind for kind in KNOWN if kind.name == "3x4+1"]
+    found = find.candidates(rows, ends, kinds, separators=marks)[0]
+    assert found.gap_mm == 0
 
 
 def test_columns_with_gaps_and_marks_are_no_paper_that_ran_fast():
@@ -1145,6 +1167,26 @@ def test_traces_that_are_not_read_surely_are_doubtful():
     readings[0].std_mv[400:800] = 2.0
     doubts = check(page, layout, readings, []).doubts
     assert any("not read surely" in doubt for doubt in doubts)
+
+
+@pytest.mark.parametrize(("n_named", "is_refused"), [(3, True), (11, False)])
+def test_names_beside_most_leads_tell_of_an_ecg(n_named, is_refused):
+    """Its limb leads do not agree, as on paper that is warped."""
+    layout = even_rows(ROWS_3X4)
+    image, paper_map = drawn(layout, signals_mv())
+    page = straighten(image, paper_map)
+    seen = row_logits(image, paper_map, layout.rows, Darkness())
+    readings = read_segments(layout, seen, likely_path)
+    readings[0] = dataclasses.replace(
+        readings[0], signal_mv=3 * np.roll(readings[0].signal_mv, 200)
+    )
+    heights = true_heights(layout, signals_mv())
+    best = find.candidates(heights, (15.0, 265.0, False))[0]
+    best = dataclasses.replace(best, n_named=n_named)
+    checks = check(page, layout, readings, (), [best])
+    assert 0.35 < checks.numbers["limb leads"]
+    refused = [fault for fault in checks.faults if "rows are no leads" in fault]
+    assert bool(refused) is is_refused
 
 
 def test_two_rows_read_from_one_print_are_doubtful():

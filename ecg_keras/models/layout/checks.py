@@ -60,6 +60,8 @@ CLOSE_SCORE = 1.0
 # Names tell which leads a page shows where so many are right; of those beside
 # its leads this share may be others'.
 LEAST_NAMED, MISNAMED_SHARE = 4, 0.25
+# With so many leads' names beside them a page is an ECG, whatever it shows.
+SURELY_NAMED = 8
 # Of so many leads' names on a page half stand beside their leads at least.
 TELLING_NAMES = 6
 LIMB = "limb leads"
@@ -161,7 +163,8 @@ def check(page, layout, readings, pulses, candidates=(), is_named=False):
         (faults if unknown else doubts).append(text)
     is_unnamed = bool(candidates) and not _is_named(candidates)
     most_unsure = UNNAMED_UNSURE if is_unnamed else UNLIKE_UNSURE
-    if not (pulses or is_named) and _is_no_ecg(numbers, most_unsure):
+    is_ecg = pulses or is_named or _is_named(candidates, SURELY_NAMED)
+    if not is_ecg and _is_no_ecg(numbers, most_unsure):
         faults.append("no calibration pulse was found, and rows are no leads")
     doubts += _doubts_of_layout(candidates)
     if pulses:
@@ -191,9 +194,9 @@ def _is_no_ecg(numbers, most_unsure):
     )
 
 
-def _is_named(candidates):
+def _is_named(candidates, least=LEAST_NAMED):
     """Whether names tell which leads a page shows."""
-    return bool(candidates) and candidates[0].n_named >= LEAST_NAMED
+    return bool(candidates) and candidates[0].n_named >= least
 
 
 def _doubts_of_layout(candidates):

@@ -204,6 +204,11 @@ def names_in(logits):
     return found
 
 
+def _is_sure(name):
+    """Whether a name is a lead's; strokes are read as I, too."""
+    return name.probability > SURE and name.lead not in ("I", "other")
+
+
 class Names:
     """Names on a page, to compare with where leads may be printed.
 
@@ -226,12 +231,8 @@ class Names:
 
     @property
     def sure_leads(self):
-        """Leads whose names are printed; strokes are read as I, too."""
-        return {
-            name.lead
-            for name in self.found
-            if name.probability > SURE and name.lead not in ("I", "other")
-        }
+        """Leads whose names are printed."""
+        return {name.lead for name in self.found if _is_sure(name)}
 
     def stretched(self, x_mm, factor):
         """The same where the paper is `factor` as long from an x on."""
@@ -240,15 +241,35 @@ class Names:
             for name in self.found
         )
 
+    def named_rows(self, at_mm):
+        """Which rows have a lead's name beside their beginning, as most have.
+
+        Args:
+            at_mm: (n, 2) where each begins, on its zero line.
+
+        Returns:
+            set of indices.
+        """
+        beside = self.beside([ANY] * len(at_mm), at_mm)
+        return {
+            k
+            for k, name in enumerate(beside)
+            if name is not None and _is_sure(name)
+        }
+
     def x_of(self, leads):
-        """Where names of most of some leads are above each other, or None."""
+        """Where names of most of some leads are above each other, or None.
+
+        One of them is sure: strokes above each other are read as I, II and III.
+        """
         own = np.isin(self._leads, [class_name(lead) for lead in leads])
         names, x_mm = self._leads[own], self._at_mm[own, 0]
+        is_sure = np.array([_is_sure(name) for name in self.found], bool)[own]
         most, found = min(len(leads), LEAST_ALIGNED) - 1, None
         for x in x_mm:
             near = np.abs(x_mm - x) < SAME_RIGHT_MM
             n_leads = len(set(names[near]))
-            if n_leads > most:
+            if n_leads > most and is_sure[near].any():
                 most, found = n_leads, float(np.median(x_mm[near]))
         return found
 

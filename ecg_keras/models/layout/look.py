@@ -164,8 +164,14 @@ class Look:
         )
 
     def leave_out_lines(self):
-        """Leave out rows that show no beats: frames, letters, paper's edges."""
+        """Leave out rows that show no beats: frames, letters, paper's edges.
+
+        Those with a pulse or a name show other seconds.
+        """
         sure = {pulse.row for pulse in self.pulses}
+        sure |= self.names.named_rows(
+            [(row.x_start_mm, row.zero_y_mm) for row in self.rows]
+        )
         kept = rows_with_beats(self.heights, sure)
         if len(kept) == len(self.rows):
             return

@@ -38,6 +38,9 @@ GAP_REACH_MM, LEAST_GAP_MM, MOST_GAP_MM, GAP_PERCENT = 3.0, 0.3, 2.5, 3
 TRACE_PERCENT = 70
 # Gaps are on top of what columns show where that is a usual width to so much.
 SHOWN_OFF_MM = 0.4
+# Gaps that stand at no usual width by more, with or without them, are edges of
+# beats. On real pages they stand within 0.3 mm.
+BEATS_OFF_MM = 1.5
 # Where pulses stand in gaps, less is known of where traces end.
 PULSES_OFF_MM = 1.5
 # Of a line's width, as it is measured, so much covers the ends of a gap.
@@ -106,7 +109,7 @@ def with_gaps(image, paper_map, layout, rows, gap_mm=0.0, with_pulses=()):
             as many as columns have gaps; no time passes there.
 
     Returns:
-        `PrintedLayout`: the same where no gap is seen.
+        `PrintedLayout`: the same where no gap is seen, or edges of beats are.
     """
     n_columns = max(len(row.segments) for row in layout.rows)
     divided = [len(row.segments) == n_columns for row in layout.rows]
@@ -128,9 +131,24 @@ def with_gaps(image, paper_map, layout, rows, gap_mm=0.0, with_pulses=()):
         if gap is not None:
             wider = (np.mean(gap) - about_mm) / k
         gaps.append(gap)
+    if _are_beats(gaps):
+        return layout
     start_mm = first.segments[0].x_start_mm
     line_mm = min(page.line_width(row, start_mm) for row in seen)
     return _divided(layout, gaps, _shown_mm(first.segments, gaps, line_mm))
+
+
+def _are_beats(gaps):
+    """Whether gaps, (start, end) in mm or None, stand where no columns do."""
+    seen = [k for k, gap in enumerate(gaps) if gap is not None]
+    if len(seen) < 2:
+        return False
+    ends = np.array([gaps[k] for k in seen])
+    widths_mm = np.polyfit(seen, ends.mean(axis=1), 1)[0] - np.array(
+        [0.0, np.ptp(ends, axis=1).mean()]
+    )
+    off_mm = np.abs(np.subtract.outer(widths_mm, USUAL_COLUMNS_MM))
+    return bool(off_mm.min() > BEATS_OFF_MM)
 
 
 def _divided(layout, gaps, shown_mm):
