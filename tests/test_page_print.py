@@ -259,17 +259,20 @@ def test_waves_before_the_ends_of_rows_are_no_pulses():
 
 
 @pytest.mark.parametrize(
-    ("height_mm", "is_half", "may_be"),
-    [(10.2, True, False), (5.0, True, True), (5.0, False, False), (2.5, 0, 1)],
+    ("height_mm", "side", "is_half", "may_be"),
+    [
+        (10.2, "left", True, False),
+        (10.2, "right", False, False),
+        (5.0, "left", True, True),
+        (5.0, "right", False, True),
+        (5.0, "left", False, False),
+        (2.5, "left", False, True),
+    ],
 )
-def test_low_pulses_and_halves_of_a_rare_height_may_be_waves(
-    height_mm, is_half, may_be
-):
-    """Pictures begin within beats, too."""
-    pulse = FoundPulse(
-        0, "left", 5.0, 10.0, 30.0, height_mm, 0.95, bool(is_half)
-    )
-    assert _may_be_waves(pulse) == may_be
+def test_which_pulses_may_be_waves(height_mm, side, is_half, may_be):
+    """Pictures begin within beats, and rows end with ST segments."""
+    pulse = FoundPulse(0, side, 5.0, 10.0, 30.0, height_mm, 0.95, is_half)
+    assert _may_be_waves(pulse) is may_be
 
 
 def test_a_rare_gain_that_few_pulses_tell_is_doubtful():

@@ -248,11 +248,13 @@ def _found_pulses(page, rows, print_px):
 
 
 def _may_be_waves(pulse):
-    """Whether beats look like a pulse: the lowest ones, and halves of another
-    height than nearly all devices print, where the picture begins within one.
+    """Whether beats look like a pulse: the lowest ones and, of another height
+    than nearly all devices print, halves, where the picture begins within a
+    beat, and those at the right, which ST segments are like.
     """
     is_usual = abs(pulse.height_mm / GAINS_MM_PER_MV[2] - 1) < USUAL_OFF
-    return pulse.height_mm < LOW_MM or (pulse.is_half and not is_usual)
+    is_beat_like = pulse.is_half or pulse.side == "right"
+    return pulse.height_mm < LOW_MM or (is_beat_like and not is_usual)
 
 
 def _alike(pulses):
