@@ -140,15 +140,26 @@ def with_gaps(image, paper_map, layout, rows, gap_mm=0.0, with_pulses=()):
 
 def _are_beats(gaps):
     """Whether gaps, (start, end) in mm or None, stand where no columns do."""
-    seen = [k for k, gap in enumerate(gaps) if gap is not None]
-    if len(seen) < 2:
+    if sum(gap is not None for gap in gaps) < 2:
         return False
+    width_mm, gap_mm = _width_and_gap_mm(gaps)
+    off_mm = np.subtract.outer([width_mm, width_mm - gap_mm], USUAL_COLUMNS_MM)
+    return bool(np.abs(off_mm).min() > BEATS_OFF_MM)
+
+
+def _width_and_gap_mm(gaps):
+    """How far columns are apart by the gaps between them, and how long these
+    are; the former is NaN where less than two are seen.
+
+    Args:
+        gaps: (start, end) in mm or None, one at least seen.
+    """
+    seen = [k for k, gap in enumerate(gaps) if gap is not None]
     ends = np.array([gaps[k] for k in seen])
-    widths_mm = np.polyfit(seen, ends.mean(axis=1), 1)[0] - np.array(
-        [0.0, np.ptp(ends, axis=1).mean()]
-    )
-    off_mm = np.abs(np.subtract.outer(widths_mm, USUAL_COLUMNS_MM))
-    return bool(off_mm.min() > BEATS_OFF_MM)
+    width_mm = np.nan
+    if len(seen) > 1:
+        width_mm = float(np.polyfit(seen, ends.mean(axis=1), 1)[0])
+    return width_mm, float(np.mean(np.ptp(ends, axis=1)))
 
 
 def _divided(layout, gaps, shown_mm):
@@ -193,18 +204,15 @@ def _shown_mm(segments, gaps, line_mm):
 
     No ink is where a gap is, less a line's width, about `line_mm`.
     """
-    seen = [k for k, gap in enumerate(gaps) if gap is not None]
-    if not seen:
+    if all(gap is None for gap in gaps):
         return None
-    ends = np.array([gaps[k] for k in seen])
+    width_mm, gap_mm = _width_and_gap_mm(gaps)
+    most_off_mm = SHOWN_OFF_MM
     # Between two gaps a width is measured better than from where traces begin.
-    width_mm = segments[1].x_start_mm - segments[0].x_start_mm
-    most_off_mm = np.inf
-    if len(seen) > 1:
-        width_mm = float(np.polyfit(seen, ends.mean(axis=1), 1)[0])
-        most_off_mm = SHOWN_OFF_MM
-    gap_mm = float(np.mean(np.ptp(ends, axis=1))) + LINE_SHARE * line_mm
-    shown_mm = width_mm - gap_mm
+    if np.isnan(width_mm):
+        width_mm = segments[1].x_start_mm - segments[0].x_start_mm
+        most_off_mm = np.inf
+    shown_mm = width_mm - (gap_mm + LINE_SHARE * line_mm)
     off_mm, shown_off_mm = (
         np.abs(np.subtract(USUAL_COLUMNS_MM, width))
         for width in (width_mm, shown_mm)
