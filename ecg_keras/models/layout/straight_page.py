@@ -35,7 +35,7 @@ LEAST_DARKER = 12.0  # of 255
 NEAR_PX = 3
 # Specks of a copy in black and white: print of no more px. They are noise where
 # there are more of them on a cm2: of 37 real pages two have more, 9 and 23, the
-# others 1.6 at the most.
+# others 4.5 at the most, half of them 0.8 and less.
 SPECK_PX, MOST_SPECKS_PER_CM2 = 6, 5.0
 
 
