@@ -134,3 +134,19 @@ def test_leads_of_a_row_stand_side_by_side_in_a_chart():
     found = list(row_segments(("I", "V1"), same))
     assert found == [("I", 0, slice(0, 2500)), ("V1", 5, slice(0, 2500))]
     assert not list(row_segments(("V4R",), same))
+
+
+def test_columns_of_a_cut_page_begin_in_a_chart_where_their_leads_do():
+    signals = np.full((12, 4600), np.nan)
+    edges = (0, 850, 2100, 3350, 4600)
+    for lead, start, stop in zip((1, 4, 7, 10), edges, edges[1:], strict=False):
+        signals[lead, start:stop] = 0
+    row = ("II", "aVL", "V2", "V5")
+    signals[1] = 0  # the rhythm strip shows it, too
+    found = [samples for _, _, samples in row_segments(row, signals)]
+    assert found == [
+        slice(*pair) for pair in zip(edges, edges[1:], strict=False)
+    ]
+    signals[4] = 0  # and another one shows aVL
+    starts = [start_s for _, start_s, _ in row_segments(row, signals)]
+    assert starts == [0, 2.3, 4.2, 6.7]

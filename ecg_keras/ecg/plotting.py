@@ -84,21 +84,50 @@ def row_segments(leads, signals_mv, rate_hz=RATE_HZ):
         rate_hz: samples a second.
 
     Yields:
-        (lead, start_s, samples): time in the chart, and the slice of T. Where
-        nothing is printed in a lead's column of time, as on pages whose
-        columns show the same seconds, it is the first that is.
+        (lead, start_s, samples): time in the chart, and the slice of T. Columns
+        begin where their lead's print does, which differs where the picture
+        cuts the page. Where nothing is printed in a lead's column of time, as
+        on pages whose columns show the same seconds, it is the first that is.
     """
-    width = signals_mv.shape[1] // len(leads)
+    printed = [
+        np.isfinite(signals_mv[LEADS.index(lead)]) if lead in LEADS else None
+        for lead in (name.removeprefix("-") for name in leads)
+    ]
+    edges = _column_edges(printed, signals_mv.shape[1])
     for column, name in enumerate(leads):
-        lead = name.removeprefix("-")
-        if lead not in LEADS:
+        if printed[column] is None:
             continue
-        samples = slice(column * width, (column + 1) * width)
-        printed = np.isfinite(signals_mv[LEADS.index(lead)])
-        if printed.any() and not printed[samples].any():
-            first = int(np.argmax(printed))
-            samples = slice(first, first + width)
-        yield lead, column * width / rate_hz, samples
+        samples = slice(edges[column], edges[column + 1])
+        if printed[column].any() and not printed[column][samples].any():
+            first = int(np.argmax(printed[column]))
+            samples = slice(first, first + samples.stop - samples.start)
+        lead = name.removeprefix("-")
+        yield lead, edges[column] / rate_hz, samples
+
+
+def _column_edges(printed, n_samples):
+    """Samples between which the columns of a row lie.
+
+    An edge is where the lead after it begins or the one before it ends, as far
+    as that is near a column of even width; else it is that column's.
+
+    Args:
+        printed: for each column (T,) bool, or None where nothing is kept.
+        n_samples: T.
+    """
+    width = n_samples // len(printed)
+    edges = [0]
+    for column in range(1, len(printed)):
+        before, after = printed[column - 1], printed[column]
+        even = column * width
+        ends = []
+        if after is not None and after.any():
+            ends.append(int(np.argmax(after)))
+        if before is not None and before.any():
+            ends.append(n_samples - int(np.argmax(before[::-1])))
+        near = [end for end in ends if abs(end - even) < width / 2]
+        edges.append(near[0] if near else even)
+    return [*edges, len(printed) * width]
 
 
 def _draw_paper(chart, n_rows, duration_s):
