@@ -11,9 +11,8 @@ from ecg_keras.commands import inspect as command
 from ecg_keras.commands.inspect import InspectConfig, inspect
 from ecg_keras.errors import UsageError
 from ecg_keras.models.layout import look as looking
-from ecg_keras.models.layout.lead_names import FoundName
-from ecg_keras.models.layout.name_classes import CLASSES
 from ecg_keras.models.reading.networks import Networks
+from tests.found_names import named
 
 
 def _grid(height=330, width=480, step=4):
@@ -57,10 +56,7 @@ def test_inspect_shows_rows_pulses_and_words(tmp_path, monkeypatch):
             points = np.round(points * px * 8).astype(np.int32)
             cv2.polylines(image, [points], False, (20,) * 3, 2, cv2.LINE_AA, 3)
     cv2.imwrite(str(tmp_path / "page.png"), image[..., ::-1])
-    shares = [0.0] * len(CLASSES)
-    shares[CLASSES.index("V1")] = 0.9
-    name = FoundName(0.0, 0.0, tuple(shares))
-    monkeypatch.setattr(looking, "find_names", lambda *_: [name])
+    monkeypatch.setattr(looking, "find_names", lambda *_: [named("V1", 0, 0)])
     reader = page_reader.PageReader(Networks(None, None, "names"), None)
     monkeypatch.setattr(command, "load_page_looker", lambda: reader)
     out = tmp_path / "out"

@@ -28,7 +28,6 @@ from ecg_keras.models.layout.lead_names import (
     PART_PX as READ_PX,
 )
 from ecg_keras.models.layout.lead_names import (
-    FoundName,
     Names,
     find_names,
     names_in,
@@ -38,6 +37,7 @@ from ecg_keras.models.layout.name_classes import CLASSES, SCALES
 from ecg_keras.models.layout.name_network import build_name_network
 from ecg_keras.models.layout.straight_page import StraightPage
 from ecg_keras.training.losses import NameLoss
+from tests.found_names import named
 
 ROWS = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"),
         ("III", "aVF", "V3", "V6"))  # fmt: skip
@@ -94,12 +94,6 @@ def test_names_are_found_where_they_stand_on_the_paper():
         (y, x) = next(place for place, lead in at.items() if lead == name.lead)
         assert name.x_mm == pytest.approx(-10 + x / 4, abs=0.75)
         assert name.y_mm == pytest.approx(5 + y / 4, abs=0.75)
-
-
-def named(lead, x_mm, y_mm, likely=0.9):
-    shares = [0.0] * len(CLASSES)
-    shares[0], shares[CLASSES.index(lead)] = 1 - likely, likely
-    return FoundName(x_mm, y_mm, tuple(shares))
 
 
 def _printed(rows, right_mm, below_mm, column_mm=60.0):

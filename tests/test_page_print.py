@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from ecg_keras.models.layout.columns import trace_ends
+from ecg_keras.models.layout.lead_names import Names
+from ecg_keras.models.layout.named_rows import with_named_rows
 from ecg_keras.models.layout.pulses import (
     FoundPulse,
     _may_be_waves,
@@ -17,6 +19,7 @@ from ecg_keras.models.layout.scale import gain_and_speed, rare_gain
 from ecg_keras.models.layout.straight_page import straighten
 from ecg_keras.models.layout.trace_rows import find_rows
 from ecg_keras.page.paper_map import PaperMap
+from tests.found_names import named
 
 PX = 6  # a mm
 WIDTH_MM, HEIGHT_MM = 280, 120
@@ -295,3 +298,51 @@ def test_traces_begin_behind_their_pulses():
     assert start == pytest.approx(X0_MM, abs=0.7)
     assert end == pytest.approx(X0_MM + 250, abs=0.7)
     assert not is_cut
+
+
+ALL_ROWS_MM = (20, 42, 64, 86, 108)
+
+
+def page_without_rows(missing):
+    """A page of rows and one whose k-th are not found, k in `missing`."""
+    page = page_with(ALL_ROWS_MM, pulse_mm=0)
+    rows = find_rows(page)
+    return page, [row for k, row in enumerate(rows) if k not in missing]
+
+
+def column_of_names(leads, below_mm=-7.0):
+    return [
+        named(lead, X0_MM + 4.0, y + below_mm)
+        for lead, y in zip(leads, ALL_ROWS_MM, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("missing", [(2,), (1, 2), (4,)])
+def test_names_tell_of_rows_that_were_not_found(missing):
+    names = column_of_names(("aVR", "aVL", "aVF", "V1", "V2"))
+    names += [
+        named(lead, X0_MM + 130, ALL_ROWS_MM[k] - 7)
+        for k, lead in ((0, "V3"), (3, "V6"))
+    ]
+    page, rows = page_without_rows(missing)
+    found = with_named_rows(page, rows, Names(names))
+    assert [row.zero_y_mm for row in found] == pytest.approx(
+        ALL_ROWS_MM, abs=1.5
+    )
+    added = [row for row in found if row not in rows]
+    assert len(added) == len(missing)
+    assert added[0].x_start_mm == pytest.approx(X0_MM, abs=1)
+    assert added[0].x_end_mm == pytest.approx(X0_MM + 250, abs=1)
+
+
+def test_names_of_strips_and_of_headers_tell_of_no_row():
+    """A strip's name stands higher on some pages, and names a lead again."""
+    page, rows = page_without_rows((3,))
+    leads = ("aVR", "II", "aVF", "II", "V2")
+    names = [*column_of_names(leads), named("V4", X0_MM + 60, ALL_ROWS_MM[3])]
+    assert with_named_rows(page, rows, Names(names)) == rows
+    # Two names beside rows are too few.
+    few = [named("V1", X0_MM, y) for y in ALL_ROWS_MM[:2]]
+    few.append(named("V3", X0_MM, ALL_ROWS_MM[3]))
+    assert with_named_rows(page, rows, Names(few)) == rows
+    assert with_named_rows(page, [], Names(names)) == []

@@ -21,9 +21,8 @@ from ecg_keras.models.layout import look as looking
 from ecg_keras.models.layout.checks import _doubts_of_layout, check
 from ecg_keras.models.layout.columns import TraceEnds
 from ecg_keras.models.layout.known_layouts import KNOWN
-from ecg_keras.models.layout.lead_names import FoundName, Names
+from ecg_keras.models.layout.lead_names import Names
 from ecg_keras.models.layout.look import SAME_SECONDS_UNKNOWN
-from ecg_keras.models.layout.name_classes import CLASSES
 from ecg_keras.models.layout.pulses import find_pulses
 from ecg_keras.models.layout.row_heights import RowHeights
 from ecg_keras.models.layout.scale import (
@@ -56,6 +55,7 @@ from ecg_keras.page_reader import (
 )
 from ecg_keras.registration.pulse_scale import pulse_scale
 from ecg_keras.registration.register import register
+from tests.found_names import named
 
 PX = 8  # a mm
 ROWS_3X4 = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"),
@@ -588,17 +588,16 @@ def true_heights(layout, mv):
 
 def names_of(layout, right_mm=4.0, below_mm=-8.0, likely=0.9):
     """The names of a page's leads, all beside them in the same way."""
-    found = []
-    for row in layout.rows:
-        for segment in row.segments:
-            shares = np.zeros(len(CLASSES))
-            shares[0] = 1 - likely
-            shares[CLASSES.index(segment.lead.lstrip("-"))] = likely
-            x_mm = segment.x_start_mm + right_mm
-            found.append(
-                FoundName(x_mm, row.zero_y_mm + below_mm, tuple(shares))
-            )
-    return Names(found)
+    return Names(
+        named(
+            segment.lead.lstrip("-"),
+            segment.x_start_mm + right_mm,
+            row.zero_y_mm + below_mm,
+            likely,
+        )
+        for row in layout.rows
+        for segment in row.segments
+    )
 
 
 @pytest.mark.parametrize(
@@ -649,19 +648,53 @@ def test_names_of_other_leads_make_a_page_doubtful():
     elsewhere = even_rows([row[::-1] for row in ROWS_3X4])
     heights = true_heights(layout, signals_mv())
     kinds = [kind for kind in KNOWN if kind.rows == ROWS_3X4]
-    for named, n_right, n_wrong in (
+    for printed, n_right, n_wrong in (
         (layout, 12, 0),
         (swapped, 6, 6),
         (elsewhere, 0, 0),
     ):
         found = find.candidates(
-            heights, (15.0, 265.0, False), kinds, names=names_of(named)
+            heights, (15.0, 265.0, False), kinds, names=names_of(printed)
         )
         assert (found[0].n_named, found[0].n_misnamed) == (n_right, n_wrong)
         doubts = [
             doubt for doubt in _doubts_of_layout(found) if "name" in doubt
         ]
-        assert bool(doubts) is (named is not layout)
+        assert bool(doubts) is (printed is not layout)
+
+
+def test_names_of_leads_that_a_kind_does_not_show_tell_against_it():
+    """V1, II and V5 of a tape, which agree nearly as I, II and III do."""
+    layout = even_rows((("V1",), ("II",), ("V5",)))
+    waves = signals_mv()
+    rng = np.random.default_rng(4)
+    for lead, as_of in (("V1", "I"), ("V5", "III")):
+        noise = rng.normal(0, 0.05, waves.shape[1])
+        waves[LEADS.index(lead)] = waves[LEADS.index(as_of)] + noise
+    heights = true_heights(layout, waves)
+    ends = 15.0, 265.0, False
+    stroke = named("I", 16.0, layout.rows[0].zero_y_mm, 0.45)
+    names = Names((*names_of(layout).found, stroke))
+    found = find.candidates(heights, ends)
+    assert found[0].rows == (("I",), ("II",), ("III",))
+    found = find.candidates(heights, ends, names=names)
+    assert found[0].rows == (("V1",), ("II",), ("V5",))
+
+
+def test_names_that_are_not_sure_rule_no_kind_out_that_has_all_rows():
+    """Names of chest leads were misread; six rows were left out for them."""
+    layout = even_rows(tuple((lead,) for lead in LEADS))
+    heights = true_heights(layout, signals_mv())
+    limbs = names_of(dataclasses.replace(layout, rows=layout.rows[:6])).found
+    chest = dataclasses.replace(layout, rows=layout.rows[6:])
+    misread = names_of(chest, likely=0.4).found
+    turned = [
+        dataclasses.replace(name, shares=other.shares)
+        for name, other in zip(misread, misread[::-1], strict=True)
+    ]
+    names = Names((*limbs, *turned))
+    found = find.candidates(heights, (15.0, 265.0, False), names=names)[0]
+    assert found.kind.name == "12x1"
 
 
 @pytest.mark.parametrize("n_lost", [1, 2])
@@ -673,6 +706,12 @@ def test_names_tell_of_rows_that_the_picture_does_not_show(n_lost):
     found = find.candidates(heights, ends, names=names_of(layout))[0]
     assert found.kind.name == "6x2+1"
     assert [row[0] for row in found.rows] == [*LEADS[n_lost:6], "II"]
+    # So they do where it ends before the last rows.
+    above = dataclasses.replace(whole, rows=whole.rows[: 6 - n_lost])
+    heights = true_heights(above, signals_mv())
+    found = find.candidates(heights, ends, names=names_of(above))[0]
+    assert found.kind.name == "6x2"
+    assert [row[0] for row in found.rows] == [*LEADS[: 6 - n_lost]]
     # A whole page is none that lost a row.
     found = find.candidates(
         true_heights(whole, signals_mv()), ends, names=names_of(whole)
@@ -884,11 +923,10 @@ def test_a_written_speed_at_which_no_heart_beats_does_not_count(monkeypatch):
 
 def read_with_words(words, monkeypatch, pulse_mm, speed=25.0):
     """A page of 6x2 that has such words of speed and gain on it."""
-    found = []
-    for index, word in enumerate(words):
-        shares = np.zeros(len(CLASSES))
-        shares[0], shares[CLASSES.index(word)] = 0.1, 0.9
-        found.append(FoundName(30.0 + 15 * index, 170.0, tuple(shares)))
+    found = [
+        named(word, 30.0 + 15 * index, 170.0)
+        for index, word in enumerate(words)
+    ]
     monkeypatch.setattr(looking, "find_names", lambda *_: found)
     layout = even_rows(tuple(zip(LEADS[:6], LEADS[6:], strict=True)), speed)
     image, paper_map = drawn(layout, signals_mv(), pulse_mm=pulse_mm)

@@ -62,7 +62,8 @@ CLOSE_SCORE = 1.0
 LEAST_NAMED, MISNAMED_SHARE = 4, 0.25
 # With so many leads' names beside them a page is an ECG, whatever it shows.
 SURELY_NAMED = 8
-# Of so many leads' names on a page half stand beside their leads at least.
+# Of so many leads' names on a page, or as many as it shows leads, half stand
+# beside their leads at least.
 TELLING_NAMES = 6
 LIMB = "limb leads"
 USUAL_STRIPS = ("II", "V1", "V5", "III", "V6")
@@ -220,11 +221,12 @@ def _doubts_of_layout(candidates):
         )
     if best.strip_margin < CLOSE_SCORE:
         doubts.append("which leads the rhythm strips show is not sure")
+    telling = min(TELLING_NAMES, sum(len(row) for row in best.rows))
     if best.n_misnamed > MISNAMED_SHARE * (best.n_named + best.n_misnamed):
         doubts.append(
             f"beside {best.n_misnamed} leads another one's name is printed"
         )
-    elif TELLING_NAMES <= best.n_printed > 2 * best.n_named:
+    elif telling <= best.n_printed > 2 * best.n_named:
         doubts.append(
             f"names of {best.n_printed} leads are printed, {best.n_named} of "
             "them beside their leads"

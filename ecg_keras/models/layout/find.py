@@ -207,7 +207,7 @@ def _candidate(
                 told[lead].extend(more)
     chosen, told, margin = likely_strips(for_strips, named.of_strips)
     agreement += told - SAME_SECONDS * is_simultaneous
-    agreement += sum(named.of_leads)
+    agreement += named.told_of_leads
     named_strips = tuple(
         lead
         for lead, name in zip(chosen, named.of_strips, strict=True)

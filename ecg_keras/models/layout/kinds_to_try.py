@@ -18,11 +18,13 @@ from ecg_keras.models.layout.columns import (
 )
 from ecg_keras.models.layout.known_layouts import ANY
 from ecg_keras.models.layout.lead_names import LEAST_TOLD as NAME_TELLS
-from ecg_keras.models.layout.lead_names import SURE
+from ecg_keras.models.layout.lead_names import SURE, class_name
 
 # Kinds of pages of which names tell less than of another by so much are left
-# aside.
+# aside, where that other leaves no more traces out.
 NAMES_RULE_OUT = 4.0
+# What the name of a lead that a kind does not show tells against it.
+MISSED_NAME = 1.0
 # Of so many rows a picture may not show any, where names tell more by this.
 MOST_LOST_ROWS, CUT_KIND = 3, 0.5
 # Rows with gaps are as long as their columns and gaps, but for so much, mm.
@@ -34,8 +36,8 @@ AS_LONG_MM = 8.0
 def likely_by_names(kinds, rows, ends, separators, gaps, names):
     """The kinds of pages that names do not rule out, and what these tell.
 
-    Also kinds whose first rows the picture does not show, where names tell more
-    for them than for whole ones.
+    Also kinds whose first or last rows the picture does not show, where names
+    tell more for them than for whole ones.
 
     Args:
         kinds: `KnownLayout`s.
@@ -52,15 +54,27 @@ def likely_by_names(kinds, rows, ends, separators, gaps, names):
         cut = [
             own
             for own in _with_names(
-                _without_first_rows(kinds), rows, ends, separators, gaps, names
+                _without_some_rows(kinds), rows, ends, separators, gaps, names
             )
             if own.told > most + CUT_KIND
         ]
-        most = max([most, *(own.told for own in cut)])
+    tried = [*whole, *cut]
+    left_out = [
+        count_left_out(rows, own.kind, own.first, own.names_left_out)[0]
+        for own in tried
+    ]
+    most = {
+        n: max(
+            own.told
+            for own, n_own in zip(tried, left_out, strict=True)
+            if n_own <= n
+        )
+        for n in set(left_out)
+    }
     return [
         (own.kind, own.first, own.tried)
-        for own in (*whole, *cut)
-        if own.told > most - NAMES_RULE_OUT
+        for own, n in zip(tried, left_out, strict=True)
+        if own.told > most[n] - NAMES_RULE_OUT
     ]
 
 
@@ -77,7 +91,15 @@ class _NamedKind(NamedTuple):
 
     @property
     def told(self):
-        return max(named.told for _, named in self.tried)
+        return self._best.told
+
+    @property
+    def names_left_out(self):
+        return self._best.left_out
+
+    @property
+    def _best(self):
+        return max((named for _, named in self.tried), key=lambda own: own.told)
 
 
 def _with_names(kinds, rows, ends, separators, gaps, names):
@@ -137,14 +159,21 @@ def _with_strip_gaps(kind, rows, ends, separators):
     return found
 
 
-def _without_first_rows(kinds):
-    """Yields kinds of which the picture does not show the first rows."""
+def _without_some_rows(kinds):
+    """Yields kinds of which the picture does not show the first rows or last.
+
+    Those without their last strips are kinds of their own.
+    """
     for kind in kinds:
         n_rows = sum(row != (ANY,) for row in kind.rows)
         for n_lost in range(1, min(n_rows - 1, MOST_LOST_ROWS + 1)):
-            yield dataclasses.replace(
-                kind, rows=kind.rows[n_lost:], prior=kind.prior - n_lost
-            )
+            parts = [kind.rows[n_lost:]]
+            if n_rows == len(kind.rows):
+                parts.append(kind.rows[:-n_lost])
+            for rows in parts:
+                yield dataclasses.replace(
+                    kind, rows=rows, prior=kind.prior - n_lost
+                )
 
 
 def _left_out(rows, kind, first):
@@ -185,6 +214,7 @@ class Named(NamedTuple):
             out.
         of_strips: for each strip {lead: what tells for it}.
         n_leads: how many leads there are, strips left out.
+        n_missed: how many leads' names are printed that it does not show.
         left_out: beside each row that is no part of the kind the `FoundName`
             where its first lead's would be, or None.
     """
@@ -192,13 +222,19 @@ class Named(NamedTuple):
     of_leads: tuple
     of_strips: tuple
     n_leads: int
+    n_missed: int
     left_out: tuple
 
     @property
     def told(self):
-        return sum(self.of_leads) + sum(
+        return self.told_of_leads + sum(
             max(told.values(), default=0.0) for told in self.of_strips
         )
+
+    @property
+    def told_of_leads(self):
+        """What they tell, but for which leads strips show."""
+        return sum(self.of_leads) - MISSED_NAME * self.n_missed
 
     @property
     def n_right(self):
@@ -233,11 +269,15 @@ class Named(NamedTuple):
             leads + [ANY] * len(left_out_mm),
             at_mm + [(columns.x_start_mm, y_mm) for y_mm in left_out_mm],
         )
+        missed = names.sure_leads - {class_name(lead) for lead in leads}
         for lead, name in zip(leads, beside[:n_own], strict=True):
             if lead == ANY:
                 of_strips.append(name.of_leads if name else {})
+                missed -= {name.lead} if name else set()
             elif name:
                 of_leads.append(name.told(lead))
         n_leads = n_own - len(of_strips)
         left_out = tuple(beside[n_own:])
-        return cls(tuple(of_leads), tuple(of_strips), n_leads, left_out)
+        return cls(
+            tuple(of_leads), tuple(of_strips), n_leads, len(missed), left_out
+        )

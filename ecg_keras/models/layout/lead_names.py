@@ -1,6 +1,7 @@
 """Names of leads, speeds and gains that a page prints, and where."""
 
 import dataclasses
+import functools
 
 import cv2
 import numpy as np
@@ -229,10 +230,21 @@ class Names:
         }
         self._told[ANY] = np.array([name.probability for name in found])
 
-    @property
+    @functools.cached_property
     def sure_leads(self):
         """Leads whose names are printed."""
         return {name.lead for name in self.found if _is_sure(name)}
+
+    def sure_between(self, left_mm, right_mm):
+        """The names between two x that are surely a lead's.
+
+        Returns:
+            ((n,) leads, (2, n) x and y in mm).
+        """
+        x_mm = self._at_mm[:, 0]
+        own = np.array([_is_sure(name) for name in self.found], bool)
+        own &= (x_mm > left_mm) & (x_mm < right_mm)
+        return self._leads[own], self._at_mm[own].T
 
     def stretched(self, x_mm, factor):
         """The same where the paper is `factor` as long from an x on."""

@@ -16,6 +16,7 @@ from ecg_keras.models.layout.beats import rows_with_beats
 from ecg_keras.models.layout.column_times import with_times
 from ecg_keras.models.layout.columns import USUAL_ROW_MM, trace_ends
 from ecg_keras.models.layout.lead_names import Names, find_names
+from ecg_keras.models.layout.named_rows import with_named_rows
 from ecg_keras.models.layout.pulses import find_pulses, gaps_with_pulses
 from ecg_keras.models.layout.row_heights import read_whole_rows
 from ecg_keras.models.layout.scale import find_scale
@@ -36,10 +37,11 @@ COLUMNS_UNUSUAL = (
     "columns begin with a pulse and are of no usual width: when each begins is "
     "not sure"
 )
-# Devices print two columns either way.
+# Devices print so many columns either way.
+EITHER_WAY_COLUMNS = (2, 3)
 SAME_SECONDS_UNKNOWN = (
-    "nothing tells whether both columns show the same seconds: the second is "
-    "taken to follow the first"
+    "nothing tells whether all columns show the same seconds: each is taken to "
+    "follow the one before it"
 )
 # Traces that go on for more mm after their leads show more than these.
 MOST_UNREAD_MM = 8.0
@@ -73,6 +75,7 @@ class Look:
         self.rows = find_rows(self.page)
         self.pulses = []
         if len(self.rows) <= MOST_ROWS:
+            self.rows = with_named_rows(self.page, self.rows, self.names)
             self.pulses = find_pulses(self.page, self.rows)
         self.pulse_gaps = gaps_with_pulses(self.page, self.pulses)
         self.candidates = []
@@ -275,7 +278,8 @@ class Look:
         layout = find.printed_layout(
             best, self.heights, self.pulses, speed, gain
         )
-        if layout.simultaneous is None and best.kind.n_columns == 2:
+        n_columns = best.kind.n_columns
+        if layout.simultaneous is None and n_columns in EITHER_WAY_COLUMNS:
             doubts = (*doubts, SAME_SECONDS_UNKNOWN)
         unread_mm = self.ends.x_end_mm - max(r.x_end_mm for r in layout.rows)
         if unread_mm > MOST_UNREAD_MM:
