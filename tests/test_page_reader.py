@@ -293,6 +293,17 @@ def test_paper_without_a_grid_has_the_scale_of_its_pulses(factor):
     )
 
 
+def test_pulses_tell_the_scale_of_a_copy_whose_paper_became_specks():
+    image, _ = drawn(even_rows((*ROWS_3X4, ("II",))), signals_mv())
+    image[image.min(axis=2) > 100] = 255
+    rng = np.random.default_rng(0)
+    top, left = rng.integers(0, np.array(image.shape[:2])[:, None] - 2,
+                             (2, image.size // 300))  # fmt: skip
+    for y, x in zip(top, left, strict=True):
+        image[y : y + 2, x : x + 2] = 0
+    assert pulse_scale(image[..., 0]) == pytest.approx(PX, rel=0.01)
+
+
 @pytest.mark.parametrize(
     "boxes", [[(60, 30)], [(60, 30), (61, 190)], [(40, 60), (40, 100)]]
 )

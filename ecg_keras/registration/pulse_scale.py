@@ -15,6 +15,8 @@ HEIGHT_MM, WIDTH_MM = 10.0, 5.0
 LEAST_STROKE_PX = 21
 # Ink is darker than the paper by this share of what the darkest is.
 INK_SHARE = 0.4
+# Specks of a copy's paper are no higher and no wider; they fill pulses.
+SPECK_PX = 3
 # Strokes of a pulse are as high, to this share of it, and stand half of that
 # apart, to this factor.
 AS_HIGH, AS_WIDE = 0.08, 1.1
@@ -52,9 +54,13 @@ def pulse_scale(grey):
 
 
 def _ink(grey):
-    """(H, W) uint8: 1 where it is dark."""
+    """(H, W) uint8: 1 where it is dark, specks left out."""
     paper, darkest = np.median(grey), float(np.percentile(grey, 0.5))
-    return (grey < paper - INK_SHARE * (paper - darkest)).astype(np.uint8)
+    ink = (grey < paper - INK_SHARE * (paper - darkest)).astype(np.uint8)
+    _, parts, boxes, _ = cv2.connectedComponentsWithStats(ink)
+    sizes = boxes[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
+    is_speck = (sizes <= SPECK_PX).all(axis=1)
+    return np.where(is_speck[parts], 0, ink).astype(np.uint8)
 
 
 def _strokes(ink):
