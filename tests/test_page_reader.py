@@ -1082,6 +1082,20 @@ def test_of_rows_beyond_the_picture_nothing_is_read_or_held_against():
     assert checks.numbers["limb leads"] < 0.2
 
 
+@pytest.mark.parametrize(("n_named", "is_told"), [(2, False), (3, True)])
+def test_names_of_all_three_leads_tell_which_a_page_shows(n_named, is_told):
+    layout = even_rows((("V1",), ("II",), ("V5",)))
+    page, readings = read_in_part(layout, np.s_[:])
+    rows = true_heights(layout, signals_mv())
+    names = Names(names_of(layout).found[:n_named])
+    found = find.candidates(rows, (15.0, 265.0, False), names=names)
+    assert found[0].rows == (("V1",), ("II",), ("V5",))
+    checks = check(page, layout, readings, [], found)
+    said = " ".join((*checks.doubts, *checks.faults))
+    is_said = "nothing on the page tells which leads it shows" in said
+    assert is_said is not is_told
+
+
 def test_of_columns_beyond_the_picture_nothing_is_compared():
     layout = even_rows(ROWS_3X4)
     page, readings = read_in_part(layout, np.s_[:, : 100 * PX])

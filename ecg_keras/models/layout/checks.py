@@ -57,9 +57,9 @@ STROKE_MM, THICK_MM, AROUND_MM, ABOVE_MM = 6.0, 0.5, (0.75, 1.0), 15.0
 MARK_MM, HIGHEST_MARK_MM = 1.5, 15.0
 # Another kind of page that fits nearly as well.
 CLOSE_SCORE = 1.0
-# Names tell which leads a page shows where so many are right; of those beside
-# its leads this share may be others'.
-LEAST_NAMED, MISNAMED_SHARE = 4, 0.25
+# Names tell which leads a page shows where so many are right, or all of three;
+# of those beside its leads this share may be others'.
+LEAST_NAMED, ALL_NAMED, MISNAMED_SHARE = 4, 3, 0.25
 # With so many leads' names beside them a page is an ECG, whatever it shows.
 SURELY_NAMED = 8
 # Of so many leads' names on a page, or as many as it shows leads, half stand
@@ -164,7 +164,8 @@ def check(page, layout, readings, pulses, candidates=(), is_named=False):
         (faults if unknown else doubts).append(text)
     is_unnamed = bool(candidates) and not _is_named(candidates)
     most_unsure = UNNAMED_UNSURE if is_unnamed else UNLIKE_UNSURE
-    is_ecg = pulses or is_named or _is_named(candidates, SURELY_NAMED)
+    n_named = candidates[0].n_named if candidates else 0
+    is_ecg = pulses or is_named or n_named >= SURELY_NAMED
     if not is_ecg and _is_no_ecg(numbers, most_unsure):
         faults.append("no calibration pulse was found, and rows are no leads")
     doubts += _doubts_of_layout(candidates)
@@ -195,9 +196,13 @@ def _is_no_ecg(numbers, most_unsure):
     )
 
 
-def _is_named(candidates, least=LEAST_NAMED):
+def _is_named(candidates):
     """Whether names tell which leads a page shows."""
-    return bool(candidates) and candidates[0].n_named >= least
+    if not candidates:
+        return False
+    n_leads = sum(len(row) for row in candidates[0].rows)
+    least = min(LEAST_NAMED, max(n_leads, ALL_NAMED))
+    return candidates[0].n_named >= least
 
 
 def _doubts_of_layout(candidates):
