@@ -346,3 +346,17 @@ def test_names_of_strips_and_of_headers_tell_of_no_row():
     few.append(named("V3", X0_MM, ALL_ROWS_MM[3]))
     assert with_named_rows(page, rows, Names(few)) == rows
     assert with_named_rows(page, [], Names(names)) == []
+
+
+def test_a_row_has_its_pulse_where_most_have_theirs():
+    """Its ink was taken to begin later, as another row's crosses it."""
+    page = page_with(ALL_ROWS_MM)
+    rows = find_rows(page)
+    late = dataclasses.replace(rows[2], x_start_mm=X0_MM + 40)
+    pulses = find_pulses(page, [*rows[:2], late, *rows[3:]])
+    assert [pulse.row for pulse in pulses] == [0, 1, 2, 3, 4]
+    assert pulses[2].foot_y_mm == pytest.approx(ALL_ROWS_MM[2], abs=0.6)
+    # A line of letters near a row does not have that row's.
+    letters = dataclasses.replace(late, zero_y_mm=ALL_ROWS_MM[2] + 6)
+    pulses = find_pulses(page, [*rows[:3], letters, *rows[3:]])
+    assert [pulse.row for pulse in pulses] == [0, 1, 2, 4, 5]

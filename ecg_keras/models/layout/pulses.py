@@ -44,6 +44,11 @@ THIN = 0.03
 BEYOND_MM = (0.75, 1.75)
 # Edges and plateau, seen for so much of their length, less what is inside.
 LEAST_SEEN = 0.75
+# Pulses of a side are as high, but for this share.
+AS_HIGH = 0.12
+# Where so many rows have one, others may have one so near to its place, mm,
+# that stands so far from all others.
+LEAST_ALIKE, MISSED_NEAR_MM, SAME_FOOT_MM = 3, 1.5, 3.0
 # An empty stretch inside the pulse and above it, in mm.
 CLEAR_MM = 1.0
 # Pulses before later columns are as those at the left, to so many mm along x,
@@ -237,6 +242,7 @@ def _found_pulses(page, rows, print_px):
     sides = []
     for side in ("left", "right"):
         alike = _alike([pulse for pulse in pulses if pulse.side == side])
+        alike = _with_missed(page, rows, print_px, alike)
         # These are as waves are: only if most rows have them.
         rare = alike and _may_be_waves(alike[0])
         if not rare or len(alike) >= max(LOW_SHARE * len(rows), 2):
@@ -264,12 +270,41 @@ def _alike(pulses):
     ends = np.array([pulse.x_end_mm for pulse in pulses])
     heights = np.array([pulse.height_mm for pulse in pulses])
     same = np.abs(ends[:, None] - ends) < 2.0
-    same &= np.abs(heights[:, None] / heights - 1) < 0.12
+    same &= np.abs(heights[:, None] / heights - 1) < AS_HIGH
     best = same[int(same.sum(axis=1).argmax())]
     kept = [pulse for pulse, is_in in zip(pulses, best, strict=True) if is_in]
     if len(kept) == 1 and (kept[0].seen < 0.9 or kept[0].is_half):
         return []
     return kept
+
+
+def _with_missed(page, rows, print_px, alike):
+    """Pulses of a side, and those at their place of rows that begin elsewhere
+    by their ink, where traces of two rows cross.
+    """
+    if len(alike) < LEAST_ALIKE or alike[0].is_half:
+        return alike
+    start_mm, end_mm, height_mm = np.median(
+        [(p.x_start_mm, p.x_end_mm, p.height_mm) for p in alike], axis=0
+    )
+    pulses = list(alike)
+    for index in sorted(set(range(len(rows))) - {p.row for p in alike}):
+        found = _best_pulse(
+            page,
+            print_px,
+            rows[index].zero_y_mm,
+            start_mm - MISSED_NEAR_MM,
+            end_mm + MISSED_NEAR_MM,
+        )
+        if found is None:
+            continue
+        pulse = FoundPulse(index, alike[0].side, *found)
+        is_other = all(
+            abs(pulse.foot_y_mm - p.foot_y_mm) > SAME_FOOT_MM for p in pulses
+        )
+        if is_other and abs(pulse.height_mm / height_mm - 1) < AS_HIGH:
+            pulses.append(pulse)
+    return sorted(pulses, key=lambda pulse: pulse.row)
 
 
 def _window(page, image, zero_y_mm, left_mm, right_mm):
