@@ -55,7 +55,12 @@ def beats_mm(x_mm):
     )
 
 
-def page_with(zero_y_mm, gain=10.0, pulse_mm=5.0, grid="lines", n_right=0):
+def page_with(*args, **kwargs):
+    """The `StraightPage` of `picture_with`."""
+    return mapped(picture_with(*args, **kwargs))
+
+
+def picture_with(zero_y_mm, gain=10.0, pulse_mm=5.0, grid="lines", n_right=0):
     """A picture of rows of 250 mm; pulses end 1 mm before the traces.
 
     The first `n_right` rows end with a pulse, too.
@@ -74,7 +79,7 @@ def page_with(zero_y_mm, gain=10.0, pulse_mm=5.0, grid="lines", n_right=0):
                 np.repeat(edges, 2)[1:-1],
                 np.array([y, y, y - gain, y - gain, y, y]),
             )
-    return mapped(image)
+    return image
 
 
 def mapped(image):
@@ -215,6 +220,27 @@ def test_pulses_tell_gain_and_speed(gain, pulse_mm, speed):
         assert pulse.width_mm == pytest.approx(pulse_mm, abs=0.6)
         assert not pulse.is_half
     assert gain_and_speed(pulses) == (gain, speed)
+
+
+@pytest.mark.parametrize("margin_grey", [None, 0, 90, 255])
+def test_pages_cut_within_their_pulses_are_read_on_slides_too(margin_grey):
+    """What is left of a pulse begins where the page does."""
+    zero_y_mm = np.array([35, 70, 105])
+    image = picture_with(zero_y_mm)[:, 9 * PX :]
+    n_print_px = mapped(image).is_print.sum()
+    if margin_grey is not None:
+        image = np.pad(
+            image, ((15 * PX,) * 2, (14 * PX,) * 2, (0, 0)),
+            constant_values=margin_grey,
+        )  # fmt: skip
+        zero_y_mm = zero_y_mm + 15
+    page = mapped(image)
+    pulses = find_pulses(page, find_rows(page))
+    assert [pulse.row for pulse in pulses] == [0, 1, 2]
+    for pulse, y in zip(pulses, zero_y_mm, strict=True):
+        assert pulse.is_half and pulse.height_mm == pytest.approx(10, abs=0.5)
+        assert pulse.foot_y_mm == pytest.approx(y, abs=0.6)
+    assert page.is_print.sum() == pytest.approx(n_print_px, rel=0.1)
 
 
 @pytest.mark.parametrize(("n_right", "sides"), [(4, 2), (2, 1)])

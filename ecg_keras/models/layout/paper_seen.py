@@ -12,8 +12,12 @@ DARK_SHARE = 0.6
 # Boxes of the paper that stand two apart, across the edge of a shadow, differ
 # by less than this; desk and paper by more.
 STEP_SHARE = 0.7
+# Boxes of one colour, but for so much grey: the margin of a slide or a viewer.
+ONE_GREY = 4.0
 # Print is no wider than half of so many pixels.
 PRINT_PX = 9
+# What is left of print, where lines meet, is no wider than so many.
+CORNER_PX = 5
 # Half of so many pixels of the paper beside the desk show both.
 EDGE_PX = 9
 
@@ -35,10 +39,7 @@ def paper_seen(grey, inside, box_px):
     if not np.isfinite(middle).any():
         return inside
     least = DARK_SHARE * float(np.nanmedian(middle))
-    # What the picture does not show leads to its sides.
-    is_dark = np.pad(~(boxes >= least), 1, constant_values=True)
-    _, parts = cv2.connectedComponents(is_dark.astype(np.uint8), connectivity=4)
-    is_desk = (parts == parts[0, 0])[1:-1, 1:-1] & np.isfinite(boxes)
+    is_desk = _leads_to_sides(~(boxes >= least)) & np.isfinite(boxes)
     if not is_desk.any() or not _begins_at_once(boxes, is_desk):
         return inside
     near = cv2.dilate(is_desk.astype(np.uint8), np.ones((3, 3), np.uint8))
@@ -46,8 +47,44 @@ def paper_seen(grey, inside, box_px):
     without_print = cv2.medianBlur(grey.clip(0, 255).astype(np.uint8), PRINT_PX)
     height, width = grey.shape
     is_desk = (near[:height, :width] > 0) & (without_print < least)
-    edge = np.ones((EDGE_PX, EDGE_PX), np.uint8)
-    return inside & (cv2.dilate(is_desk.astype(np.uint8), edge) == 0)
+    narrow, edge = (np.ones((n, n), np.uint8) for n in (CORNER_PX, EDGE_PX))
+    is_desk = cv2.morphologyEx(is_desk.astype(np.uint8), cv2.MORPH_OPEN, narrow)
+    return inside & (cv2.dilate(is_desk, edge) == 0)
+
+
+def margin_seen(grey, inside, box_px):
+    """Where a picture shows a margin of one colour beside a grid.
+
+    A slide or a viewer shows it, or paper without a grid: what paper and grid
+    look like is not to be told from it.
+
+    Args:
+        grey, inside, box_px: see `paper_seen`.
+
+    Returns:
+        (h, w) bool.
+    """
+    boxes = boxes_of(grey, inside, box_px)
+    boxes = boxes.reshape(*boxes.shape[:2], -1)
+    low = np.where(np.isfinite(boxes), boxes, np.inf).min(axis=-1)
+    high = np.where(np.isfinite(boxes), boxes, -np.inf).max(axis=-1)
+    is_one = high - low < ONE_GREY
+    y, x = (slice(n // 4, n - n // 4) for n in is_one.shape)
+    if np.mean(is_one[y, x]) > 0.5:
+        return np.zeros(grey.shape, bool)
+    is_margin = _leads_to_sides(is_one) & np.isfinite(high)
+    # Boxes beside it show both.
+    near = np.ones((3, 3), np.uint8)
+    greys = (
+        cv2.erode(np.where(is_margin, high, np.inf).astype(np.float32), near),
+        cv2.dilate(np.where(is_margin, low, -np.inf).astype(np.float32), near),
+    )
+    height, width = grey.shape
+    found = np.zeros(grey.shape, bool)
+    for of_boxes in greys:
+        own = of_boxes.repeat(box_px, axis=0).repeat(box_px, axis=1)
+        found |= np.abs(grey - own[:height, :width]) < ONE_GREY
+    return found & inside
 
 
 def boxes_of(grey, inside, box_px):
@@ -81,6 +118,13 @@ def _box_medians(boxes):
     shows = np.isfinite(boxes).any(axis=-1)
     medians[shows] = np.nanmedian(boxes[shows], axis=-1)
     return medians
+
+
+def _leads_to_sides(these):
+    """Which of some boxes, (n_y, n_x) bool, lead to the picture's sides."""
+    padded = np.pad(these, 1, constant_values=True).astype(np.uint8)
+    _, parts = cv2.connectedComponents(padded, connectivity=4)
+    return (parts == parts[0, 0])[1:-1, 1:-1] & these
 
 
 def _begins_at_once(boxes, is_desk):

@@ -27,6 +27,8 @@ HEIGHT_OFF = (-0.03, 0.0, 0.03)
 LESS_LIKELY = {2.5: 0.22, 5.0: 0.05, 10.0: 0.0, 20.0: 0.02}
 # The same of a half pulse of another gain than 10 mm/mV.
 HALF_LESS_LIKELY = 0.12
+# Rows begin so near to the picture's side where that cuts them, mm.
+AT_SIDE_MM = 4.0
 # The tip of a wave at the picture's edge is narrower than what is left of one.
 LEAST_HALF_MM = 1.75
 # Of these gains a pulse is at least so wide, mm: waves are as high.
@@ -428,7 +430,11 @@ def _inside(both, top, foot, width, n, clear):
 
 
 def _half_pulse(page, image, row):
-    """A plateau that begins where the picture does, and its falling edge."""
+    """A plateau that begins where the picture does, and its falling edge.
+
+    Of a picture of a cut page, such as a slide shows, it begins with the paper,
+    or with the row.
+    """
     shown = np.flatnonzero(
         page.inside[int(np.clip(page.row(row.zero_y_mm), 0, None))
                     if page.row(row.zero_y_mm) < len(page.inside) else -1]
@@ -436,8 +442,9 @@ def _half_pulse(page, image, row):
     if not len(shown):
         return None
     edge_mm = float(page.x_mm(shown[0]))
-    if row.x_start_mm - edge_mm > 4.0:
-        return None
+    for further_mm in (page.edges_mm[0], row.x_start_mm):
+        if row.x_start_mm - edge_mm > AT_SIDE_MM:
+            edge_mm = max(edge_mm, further_mm)
     window = _window(page, image, row.zero_y_mm, edge_mm, edge_mm + 9.0)
     if window is None:
         return None

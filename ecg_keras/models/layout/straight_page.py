@@ -13,6 +13,7 @@ import numpy as np
 
 from ecg_keras.models.layout.paper_seen import (
     boxes_of,
+    margin_seen,
     paper_columns,
     paper_seen,
 )
@@ -30,6 +31,9 @@ LONGEST_MM = 480.0
 # Darker by this share of what the darkest print is darker by: print.
 PRINT_SHARE = 0.33
 LEAST_DARKER = 12.0  # of 255
+# What fills a square of so many px is no print: bars of a viewer, black boxes.
+# How dark it is tells nothing of print's darkness.
+SOLID_PX = 3 * PX_PER_MM
 # A grid found a fraction of a mm off leaves thin lines: the darkest of so many
 # pixels around counts as grid.
 NEAR_PX = 3
@@ -144,6 +148,7 @@ def straighten(image, paper_map):
             max(edges_mm[0], float(left + first / PX_PER_MM)),
             min(edges_mm[1], float(left + last / PX_PER_MM)),
         )
+    is_paper &= ~margin_seen(shades[0], inside, BOX_PX)
     # Black on dark red lines is seen in the brightest channel, blue in grey.
     ink = np.max([_ink(shade, is_paper) for shade in shades], axis=0)
     ink = _without_specks(ink, inside)
@@ -153,7 +158,10 @@ def straighten(image, paper_map):
 def _ink(shade, is_paper):
     """(h, w) 0 to 1, see `StraightPage.ink`."""
     darker = np.where(is_paper, paper_and_grid(shade, is_paper) - shade, 0)
-    seen = darker[darker > LEAST_DARKER]
+    is_seen = darker > LEAST_DARKER
+    solid = np.ones((SOLID_PX, SOLID_PX), np.uint8)
+    is_solid = cv2.morphologyEx(is_seen.astype(np.uint8), cv2.MORPH_OPEN, solid)
+    seen = darker[is_seen & (is_solid == 0)]
     darkest = np.percentile(seen, 90) if len(seen) else 255.0
     darkest = max(float(darkest), LEAST_DARKER / PRINT_SHARE)
     return (darker / darkest).clip(0, 1)
