@@ -1,9 +1,11 @@
 """Pages without a truth, perturbed, against the same pages as they are.
 
     python -m benchmarks.perturbed --data-dir FOLDER
+    python -m benchmarks.perturbed --data-dir FOLDER --kinds cut on_slide
 
 Each picture of a folder is read as it is, and again smaller, cut at its sides,
-photographed on a desk, and in grey. The reader is misled where it calls such a
+photographed on a desk, in grey, longer or shorter than it is by a tenth, upside
+down and askew, and on a slide. The reader is misled where it calls such a
 page good though its layout is another than before, or the page was good before
 and is read at less than 10 dB of what was read then.
 """
@@ -21,7 +23,7 @@ from ecg_keras.commands.evaluate_pages import MISREAD_DB, SUFFIXES
 from ecg_keras.ecg.digitized import GOOD, REFUSED
 from ecg_keras.ecg.leads import RATE_HZ
 from ecg_keras.ecg.metrics import record_ratio, score_db
-from ecg_keras.errors import InputError
+from ecg_keras.errors import InputError, UsageError
 from ecg_keras.page.images import read_image
 from ecg_keras.page_reader import load_page_reader
 from ecg_keras.settings import parse_flags, run_command, setting
@@ -35,6 +37,7 @@ class PerturbedConfig:
 
     data_dir: str = setting(".", "folder of pictures of pages")
     seed: int = setting(0, "seed of all that is random")
+    kinds: tuple[str, ...] = setting((), "which of these; all if none is given")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,13 +108,67 @@ def in_grey(image, rng):
     return _as_jpeg(np.repeat(grey[..., None], 3, axis=-1), 60)
 
 
-KINDS = (smaller, cut, photographed, in_grey)
+def stretched(image, rng):
+    share = rng.choice([0.9, 1.1])
+    return cv2.resize(
+        image, None, fx=share, fy=1, interpolation=cv2.INTER_CUBIC
+    )
+
+
+def askew(image, rng):
+    """Upside down, and turned by some degrees."""
+    height, width = image.shape[:2]
+    degrees = 180 + rng.uniform(2, 5) * rng.choice([-1, 1])
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]])
+    moved = corners @ turn[:, :2].T
+    size = np.ceil(np.ptp(moved, axis=0)).astype(int).tolist()
+    turn[:, 2] = -moved.min(axis=0)
+    return cv2.warpAffine(
+        image, turn, size, flags=cv2.INTER_CUBIC, borderValue=(255, 255, 255)
+    )
+
+
+def on_slide(image, rng):
+    """With a margin of one colour, and a bar with a title above."""
+    size = np.array(image.shape[:2])
+    before, after = (rng.uniform(0.03, 0.15, (2, 2)) * size).astype(int)
+    colour = int(rng.choice([0, 40, 240, 255]))
+    margins = [*zip(before, after, strict=True), (0, 0)]
+    slide = np.pad(image, margins, constant_values=colour)
+    bar_px = before[0] // 2
+    slide[:bar_px] = (30, 60, 120)
+    cv2.putText(
+        slide, "Case 12", (10, int(0.8 * bar_px)), cv2.FONT_HERSHEY_SIMPLEX,
+        max(bar_px / 40, 0.3), (255, 255, 255),
+    )  # fmt: skip
+    return slide
+
+
+KINDS = (smaller, cut, photographed, in_grey, stretched, askew, on_slide)
+
+
+def kinds_of(names):
+    """The functions of some names, all without any.
+
+    Raises:
+        UsageError: there is none of a name.
+    """
+    known = {kind.__name__: kind for kind in KINDS}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise UsageError(
+            f"--kinds: expected some of {', '.join(known)}. Received: "
+            f"{', '.join(unknown)}"
+        )
+    return [known[name] for name in names] or list(KINDS)
 
 
 def main():
     config = parse_flags(PerturbedConfig, __doc__.split("\n")[0])
+    kinds = kinds_of(config.kinds)
     reader = load_page_reader()
-    outcomes = {kind.__name__: [] for kind in KINDS}
+    outcomes = {kind.__name__: [] for kind in kinds}
     pictures = sorted(
         path
         for path in Path(config.data_dir).iterdir()
@@ -122,7 +179,7 @@ def main():
     for path in tqdm(pictures):
         image = read_image(path)
         whole = reader.read(image)
-        for kind in KINDS:
+        for kind in kinds:
             name = f"{kind.__name__} {path.stem}"
             rng = np.random.default_rng(
                 [config.seed, zlib.crc32(name.encode())]
