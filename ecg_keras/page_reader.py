@@ -40,6 +40,8 @@ from ecg_keras.registration.register import register
 
 # The reader's networks.
 ROWS, NAMES = "row_network", "name_network"
+# Half of a picture of white traces is darker, of 255.
+DARK_PAGE = 100
 # The first look reads most pages better: of two that are as sure to a tenth it
 # counts. On 84 pages with truth a tenth costs nothing, a third 0.1 dB.
 SURER_BY = 0.9
@@ -95,9 +97,21 @@ class PageReader:
         Args:
             image: (H, W, 3) uint8 RGB.
 
+        White traces on black paper, as viewers and films show, are read as
+        black ones on white.
+
         Returns:
             `PageReading`.
         """
+        found = self.read_as_it_is(image)
+        if found.digitized.quality == REFUSED and np.median(image) < DARK_PAGE:
+            turned = self.read_as_it_is(255 - image)
+            if turned.digitized.quality != REFUSED:
+                return turned
+        return found
+
+    def read_as_it_is(self, image):
+        """Read a picture of dark traces on bright paper; see `read`."""
         registration = self.register(image, self.given.px_per_mm)
         if registration.paper_map is None:
             return _refused(registration.reasons)

@@ -1029,6 +1029,22 @@ def test_names_alone_tell_chest_leads(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.floor
+def test_white_traces_on_black_paper_are_read_as_black_ones_on_white():
+    mv = signals_mv(2.0)
+    image, _ = drawn(even_rows((*ROWS_3X4, ("II",))), mv)
+    reader = load_page_reader()
+    reading, inverted = (reader.read(own) for own in (image, 255 - image))
+    assert inverted.digitized.layout == "3x4+1", inverted.digitized.reasons
+    np.testing.assert_array_equal(
+        inverted.digitized.signals_mv, reading.digitized.signals_mv
+    )
+    # A picture that shows nothing either way is refused as it is.
+    night = np.full_like(image, 20)
+    assert reader.read(night).digitized.reasons == ("no grid was found",)
+
+
+@pytest.mark.slow
+@pytest.mark.floor
 def test_a_picture_upside_down_is_registered_and_read_by_the_packaged_reader():
     mv = signals_mv(2.0)
     layout = even_rows((*ROWS_3X4, ("II",)))

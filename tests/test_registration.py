@@ -69,6 +69,19 @@ def test_lines_of_a_millimetre_that_are_all_alike_are_none_of_five():
     assert found.px_per_mm_y == pytest.approx(13.4, rel=0.005)
 
 
+def test_each_third_line_that_is_darker_is_none_of_five():
+    """By it the sheet would be smaller than any page."""
+    height, width = 480, 720
+    to_mm = _affine(4.1, 4.1, 0.5)
+    y, x = np.mgrid[:height, :width] + 0.5
+    mm = np.moveaxis(to_mm(np.stack([x, y], axis=-1)), -1, 0)
+    darker = 50 * np.maximum(*(_lines(of_axis, 15.0, 0.2) for of_axis in mm))
+    image = _sheet(to_mm, height, width) - darker[..., None]
+    found = register(image.clip(0, 255).astype(np.uint8))
+    assert found.quality == "good"
+    assert found.px_per_mm_x == pytest.approx(4.1, rel=0.002)
+
+
 def test_a_feed_that_skips_a_millimetre_is_followed():
     height, width = 560, 840
 

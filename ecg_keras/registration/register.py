@@ -31,9 +31,12 @@ _DIAGONALS = np.array([[1.0, -1.0], [1.0, 1.0]])
 # Longer sides in mm of what pictures of ECGs show; a grid seen on less than
 # these sides is none.
 _PLAUSIBLE_MM = (100.0, 450.0)
-# One that is larger counts for so much: where all lines are alike, each of 1 mm
-# passes for one of 5 mm.
-_TOO_LARGE_COUNTS = 0.4
+# One that is larger counts for so much, and one too small to be used: where all
+# lines are alike, each of 1 mm passes for one of 5 mm, and each third of 5 mm.
+_NO_PAGE_COUNTS = 0.4
+# And one whose 5 mm lines are seen on less than this share of the picture: the
+# diagonals of lines of 1 mm pass for such lines.
+_BOXES_SHARE, _WITHOUT_BOXES_COUNTS = 0.25, 0.8
 _LEAST_MM = (60.0, 25.0)
 _MAX_ASPECT = 1.2
 # By how much nine of ten windows may be off.
@@ -105,7 +108,7 @@ def register(image, px_per_mm=None):
         if best is None or trial.merit > best.merit:
             best = trial
         enough = _ENOUGH if lattice.coarse > _CLEAR_BOXES else _ALONE
-        is_enough = trial.covered > enough and not trial.is_too_large
+        is_enough = trial.covered > enough and trial.is_a_pages
         if best is trial and is_enough:
             break
     if best is None:
@@ -158,17 +161,20 @@ class _Trial:
     found: growth.Found
     scale: growth.Scale  # with which it was grown
     covered: float  # share of the picture
+    has_boxes: bool  # whether its 5 mm lines are seen
 
     @property
-    def is_too_large(self):
-        """Whether its grid would be larger than a page's."""
+    def is_a_pages(self):
+        """Whether its grid is as large as a page's."""
         size_mm = np.ptp(self.found.places_mm, axis=0)
-        return bool(size_mm.max() > _PLAUSIBLE_MM[1])
+        return bool(_LEAST_MM[0] < size_mm.max() < _PLAUSIBLE_MM[1])
 
     @property
     def merit(self):
         """The share of the picture that its grid covers, if it is a page's."""
-        counts = _TOO_LARGE_COUNTS if self.is_too_large else 1.0
+        counts = 1.0 if self.is_a_pages else _NO_PAGE_COUNTS
+        if not self.has_boxes:
+            counts *= _WITHOUT_BOXES_COUNTS
         return counts * self.covered
 
 
@@ -176,9 +182,9 @@ def _upright(grey, trial):
     """Of dots, the lattice of their rows, not that of their diagonals.
 
     Both are there; the diagonals' has a period shorter by a root of 2. Lines
-    have no such second lattice.
+    have no such second lattice, and those of 5 mm tell which is which.
     """
-    if trial.scale is growth.COARSE:
+    if trial.scale is growth.COARSE or trial.has_boxes:
         return trial
     matrix = facing_right(trial.lattice.matrix @ _DIAGONALS)
     centred = dataclasses.replace(trial.lattice, matrix=matrix)
@@ -217,7 +223,7 @@ def _grown(grey, lattice):
     # Whole px: what the sides really were multiplied by, x and y.
     factors = np.array(small.shape[::-1]) / grey.shape[::-1]
     total = image.size
-    best = None
+    best, has_boxes = None, False
     for scale in (growth.COARSE, growth.FINE_ALONE):
         found = growth.grow(
             image,
@@ -229,7 +235,10 @@ def _grown(grey, lattice):
             continue
         cell = (scale.step_mm * scale_px * factor) ** 2
         covered = len(found.places_mm) * cell / total
-        trial = _Trial(image, lattice, factors, found, scale, covered)
+        has_boxes |= scale is growth.COARSE and covered > _BOXES_SHARE
+        trial = _Trial(
+            image, lattice, factors, found, scale, covered, has_boxes
+        )
         if best is None or trial.merit > 1.3 * best.merit:
             best = trial
         if covered > _ALONE:
