@@ -243,6 +243,21 @@ def test_pages_cut_within_their_pulses_are_read_on_slides_too(margin_grey):
     assert page.is_print.sum() == pytest.approx(n_print_px, rel=0.1)
 
 
+def test_halves_of_pulses_within_a_picture_are_those_of_most_rows():
+    """Rows of a page that is looked at sideways begin with some, too."""
+    zero_y_mm = [20, 42, 64, 86, 108]
+    image = picture_with(zero_y_mm)
+    image[:, : 9 * PX] = 90
+    n_halves = []
+    for n_without in (0, 3):
+        rows = slice(None, (zero_y_mm[n_without] - 15) * PX)
+        image[rows, 9 * PX : 14 * PX] = 250
+        page = mapped(image)
+        pulses = find_pulses(page, find_rows(page))
+        n_halves.append(sum(pulse.is_within for pulse in pulses))
+    assert n_halves == [5, 0]
+
+
 @pytest.mark.parametrize(("n_right", "sides"), [(4, 2), (2, 1)])
 def test_pulses_stand_at_both_sides_of_most_rows_or_at_one(n_right, sides):
     """A raised ST segment looks like a pulse at the end of some rows."""

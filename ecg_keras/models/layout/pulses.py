@@ -76,6 +76,7 @@ class FoundPulse:
         height_mm: of its plateau over its foot.
         seen: 0 to 1.
         is_half: whether its rising edge is cut off.
+        is_within: whether it is cut off within the picture, as on a slide.
     """
 
     row: int
@@ -86,6 +87,7 @@ class FoundPulse:
     height_mm: float
     seen: float
     is_half: bool = False
+    is_within: bool = False
 
     @property
     def width_mm(self):
@@ -256,13 +258,15 @@ def _found_pulses(page, rows, print_px):
 
 
 def _may_be_waves(pulse):
-    """Whether beats look like a pulse: the lowest ones and, of another height
-    than nearly all devices print, halves, where the picture begins within a
-    beat, and those at the right, which ST segments are like.
+    """Whether beats look like a pulse: the lowest ones, halves within the
+    picture and, of another height than nearly all devices print, those where
+    the picture begins within a beat, and those at the right, which ST segments
+    are like.
     """
     is_usual = abs(pulse.height_mm / GAINS_MM_PER_MV[2] - 1) < USUAL_OFF
     is_beat_like = pulse.is_half or pulse.side == "right"
-    return pulse.height_mm < LOW_MM or (is_beat_like and not is_usual)
+    is_rare = is_beat_like and not is_usual
+    return pulse.height_mm < LOW_MM or pulse.is_within or is_rare
 
 
 def _alike(pulses):
@@ -442,6 +446,7 @@ def _half_pulse(page, image, row):
     if not len(shown):
         return None
     edge_mm = float(page.x_mm(shown[0]))
+    is_within = row.x_start_mm - edge_mm > AT_SIDE_MM
     for further_mm in (page.edges_mm[0], row.x_start_mm):
         if row.x_start_mm - edge_mm > AT_SIDE_MM:
             edge_mm = max(edge_mm, further_mm)
@@ -480,5 +485,5 @@ def _half_pulse(page, image, row):
     return (
         edge_mm, float(page.x_mm(first + width)),
         row.zero_y_mm + (foot - zero) / PX_PER_MM, height / PX_PER_MM,
-        float(best[0]), True,
+        float(best[0]), True, is_within,
     )  # fmt: skip
