@@ -63,18 +63,17 @@ def likely_by_names(kinds, rows, ends, separators, gaps, names):
         count_left_out(rows, own.kind, own.first, own.names_left_out)[0]
         for own in tried
     ]
+    told = [own.told for own in tried]
     most = {
         n: max(
-            own.told
-            for own, n_own in zip(tried, left_out, strict=True)
-            if n_own <= n
+            own for own, n_own in zip(told, left_out, strict=True) if n_own <= n
         )
         for n in set(left_out)
     }
     return [
         (own.kind, own.first, own.tried)
-        for own, n in zip(tried, left_out, strict=True)
-        if own.told > most[n] - NAMES_RULE_OUT
+        for own, own_told, n in zip(tried, told, left_out, strict=True)
+        if own_told > most[n] - NAMES_RULE_OUT
     ]
 
 

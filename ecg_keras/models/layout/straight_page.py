@@ -52,7 +52,8 @@ class StraightPage:
         grey: (h, w) float32, 0 to 255.
         ink: (h, w) float32, 0 to 1: how much of the darkest print's darkness a
             pixel has beyond paper and grid.
-        inside: (h, w) bool, what the picture shows.
+        inside: (h, w) bool, what the picture shows, but for a margin of one
+            colour; on a desk this counts as shown.
         edges_mm: x of the paper's left and right edge, or of the picture's side
             where it ends before, at the middle.
     """
@@ -142,13 +143,17 @@ def straighten(image, paper_map):
     inside = (where_x > 0) & (where_x < image.shape[1])
     inside &= (where_y > 0) & (where_y < image.shape[0])
     is_paper = paper_seen(shades[0], inside, BOX_PX)
-    if not is_paper[inside].all():
+    has_desk = not is_paper[inside].all()
+    if has_desk:
         first, last = paper_columns(is_paper)
         edges_mm = (
             max(edges_mm[0], float(left + first / PX_PER_MM)),
             min(edges_mm[1], float(left + last / PX_PER_MM)),
         )
-    is_paper &= ~margin_seen(shades[0], inside, BOX_PX)
+    is_margin = margin_seen(shades[0], inside, BOX_PX)
+    is_paper = is_paper & ~is_margin
+    if not has_desk:
+        inside = inside & ~is_margin
     # Black on dark red lines is seen in the brightest channel, blue in grey.
     ink = np.max([_ink(shade, is_paper) for shade in shades], axis=0)
     ink = _without_specks(ink, inside)
