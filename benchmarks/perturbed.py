@@ -5,9 +5,9 @@
 
 Each picture of a folder is read as it is, and again smaller, cut at its sides,
 photographed on a desk, in grey, longer or shorter than it is by a tenth, upside
-down and askew, and on a slide. The reader is misled where it calls such a
-page good though its layout is another than before, or the page was good before
-and is read at less than 10 dB of what was read then.
+down and askew, on a slide, and as an article's figure. The reader is misled
+where it calls such a page good though its layout is another than before, or the
+page was good before and is read at less than 10 dB of what was read then.
 """
 
 import dataclasses
@@ -29,6 +29,8 @@ from ecg_keras.page_reader import load_page_reader
 from ecg_keras.settings import parse_flags, run_command, setting
 
 MOST_CUT_SHARE = 0.07
+# Of an article.
+WORDS = "the patient was admitted with chest pain and an ECG showed".split()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +147,30 @@ def on_slide(image, rng):
     return slide
 
 
-KINDS = (smaller, cut, photographed, in_grey, stretched, askew, on_slide)
+def in_article(image, rng):
+    """As a figure, with text above and below."""
+    height, width = image.shape[:2]
+    side = int(0.09 * width)
+    page_height = int(max(1.5 * width, 1.5 * height))
+    page = np.full((page_height, width + 2 * side, 3), 255, np.uint8)
+    top = int(rng.uniform(0.1, 0.3) * page_height)
+    page[top : top + height, side : side + width] = image
+    size = width / 1600
+    line_px = int(34 * size) + 2
+    below = top + height + 2 * line_px
+    for first, last in ((line_px, top - line_px), (below, page_height)):
+        for y in range(first, last, line_px):
+            cv2.putText(
+                page, " ".join(rng.choice(WORDS, 14)), (side, y),
+                cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0),
+                max(int(1.6 * size), 1), cv2.LINE_AA,
+            )  # fmt: skip
+    return page
+
+
+KINDS = (
+    smaller, cut, photographed, in_grey, stretched, askew, on_slide, in_article
+)  # fmt: skip
 
 
 def kinds_of(names):

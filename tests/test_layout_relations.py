@@ -106,3 +106,6 @@ def test_layouts_are_known_by_their_names():
     assert {kind.cabrera for kind in known("3X4 +1")} == {True, False}
     assert known("5x7") == ()
     assert "6x2+1" in LAYOUT_NAMES
+    # Whatever a recorder of three channels prints.
+    groups = {kind.rows for kind in known("3x1")} - {((ANY,),) * 3}
+    assert {lead for rows in groups for (lead,) in rows} == set(LEADS)

@@ -131,6 +131,13 @@ def test_another_leads_name_is_found_beside_a_lead():
     assert sorted(wrong) == ["I", "II"]
 
 
+def test_names_of_which_none_is_right_tell_against_leads():
+    leads, at_mm, names = _printed((("V4",), ("V5",), ("V6",)), 4.0, -8.0)
+    beside = Names(names).beside(["I", "II", "III"], at_mm)
+    assert beside == names
+    assert Names(names).beside(leads, at_mm) == names
+
+
 def test_a_strip_takes_any_name_and_a_lead_turned_over_its_own():
     leads, at_mm, names = _printed((*ROWS, ("V1",)), 4.0, -8.0)
     of_any = ["-aVR" if lead == "aVR" else lead for lead in leads[:-1]]

@@ -82,11 +82,11 @@ def picture_with(zero_y_mm, gain=10.0, pulse_mm=5.0, grid="lines", n_right=0):
     return image
 
 
-def mapped(image):
-    """The `StraightPage` of a picture."""
-    paper_map = PaperMap.from_homography(
-        np.diag([PX, PX, 1.0]), (0, 0, WIDTH_MM, HEIGHT_MM), 5
-    )
+def mapped(image, above_mm=0):
+    """The `StraightPage` of a picture whose grid begins some mm below it."""
+    to_px = np.diag([PX, PX, 1.0])
+    to_px[1, 2] = above_mm * PX
+    paper_map = PaperMap.from_homography(to_px, (0, 0, WIDTH_MM, HEIGHT_MM), 5)
     return straighten(image, paper_map)
 
 
@@ -142,6 +142,27 @@ def test_a_frame_and_letters_are_no_rows():
     line(image, X0_MM + x, 50 - beats_mm(x))
     rows = find_rows(mapped(image))
     assert [row.zero_y_mm for row in rows] == pytest.approx([50], abs=0.6)
+
+
+@pytest.mark.parametrize("grid", ["lines", "dots"])
+def test_an_articles_text_around_a_figure_is_no_row(grid):
+    """Black letters, and traces in grey: the letters tell no ink's darkness."""
+    zero_y_mm = np.array([30, 55, 80])
+    figure = picture_with(zero_y_mm, grid=grid)
+    figure = (100 + 0.61 * figure).astype(np.uint8)
+    text = np.full((40 * PX, WIDTH_MM * PX, 3), 255, np.uint8)
+    for y_mm in range(5, 40, 5):
+        cv2.putText(
+            text, "the patient was admitted with chest pain; ECG " * 2,
+            (9 * PX, y_mm * PX), cv2.FONT_HERSHEY_SIMPLEX, 0.9, (0, 0, 0), 3,
+        )  # fmt: skip
+    page = mapped(np.concatenate([text, figure, text]), 40)
+    rows = find_rows(page)
+    assert [row.zero_y_mm for row in rows] == pytest.approx(zero_y_mm, abs=0.6)
+    top, bottom = page.y_mm(np.array(page.grid_rows) - 0.5)
+    assert -6 < top <= 0 and HEIGHT_MM - 5 <= bottom < HEIGHT_MM + 6
+    # What is printed there is seen, still.
+    assert page.is_print[: page.grid_rows[0]].any()
 
 
 @pytest.mark.parametrize("frame", [False, True])

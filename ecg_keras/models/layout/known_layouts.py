@@ -95,7 +95,11 @@ KNOWN = (
         (-0.4, -0.4),
     ),
     *_with_strips("3x5", _RIGHT_3X5, (-1.0, -1.0)),
-    KnownLayout("3x1", (("I",), ("II",), ("III",)), 0.2),
+    # Recorders of three channels print one group after the other.
+    KnownLayout("3x1", LIMB_ROWS[:3], 0.2),
+    KnownLayout("3x1", LIMB_ROWS[3:], -0.1),
+    KnownLayout("3x1", CHEST_ROWS[:3], -0.2),
+    KnownLayout("3x1", CHEST_ROWS[3:], -0.2),
     KnownLayout("3x1", ((ANY,),) * 3, 0.0),
     KnownLayout("2x1", ((ANY,),) * 2, -0.4),
     KnownLayout("1x1", ((ANY,),), -0.4),

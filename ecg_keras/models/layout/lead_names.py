@@ -289,7 +289,7 @@ class Names:
         """The names that stand beside leads of a page.
 
         All stand the same way beside where their leads begin: the way in which
-        most of them are right.
+        most of them are right, or most are where none is.
 
         Args:
             leads: n names of leads, turned over or not; `ANY` fits all.
@@ -305,6 +305,9 @@ class Names:
         away = self._at_mm[None] - np.asarray(at_mm)[:, None]
         low, high = np.array([RIGHT_MM, BELOW_MM]).T
         near = ((away > low) & (away < high)).all(axis=-1)
+        if not (near & (told > LEAST_TOLD)).any():
+            # None is right: most names tell most against these leads.
+            told = np.broadcast_to(self._told[ANY], told.shape)
         ways = away[near & (told > LEAST_TOLD)]
         if not len(ways):
             return nothing

@@ -20,6 +20,12 @@ PRINT_PX = 9
 CORNER_PX = 5
 # Half of so many pixels of the paper beside the desk show both.
 EDGE_PX = 9
+# Boxes show the grid with this share of the page's contrast, and are so much
+# like it; a page whose grid has less contrast, of 255, tells nothing. So many
+# boxes of a band are looked at together, some of them whole, and so much of it
+# shows the grid.
+GRID_SHARE, GRID_LIKENESS, LEAST_CONTRAST = 0.3, 0.6, 1.0
+TOGETHER, LEAST_TOGETHER, BAND_SHARE = 6, 3, 0.25
 
 
 def paper_seen(grey, inside, box_px):
@@ -85,6 +91,79 @@ def margin_seen(grey, inside, box_px):
         own = of_boxes.repeat(box_px, axis=0).repeat(box_px, axis=1)
         found |= np.abs(grey - own[:height, :width]) < ONE_GREY
     return found & inside
+
+
+def grid_seen(grey, inside, box_px, grid_px):
+    """From where to where a picture shows the grid, and not text around it.
+
+    What boxes look like in the median has no print. Bands of boxes, from the
+    upper and lower side on, that do not look like the grid are beside it: an
+    article's text around a figure, or a report's head. At the left and right
+    pulses and names stand beside it, too.
+
+    Args:
+        grey, inside, box_px: see `paper_seen`.
+        grid_px: left, top, right, bottom of the grid as far as it was found,
+            and some mm around it.
+
+    Returns:
+        (top, bottom) rows of pixels, the second exclusive.
+    """
+    left, top, right, bottom = (
+        int(np.clip(px, 0, n) / box_px)
+        for px, n in zip(grid_px, grey.shape[::-1] * 2, strict=True)
+    )
+    columns = slice(left, max(right, left + 1))
+    boxes = boxes_of(grey, inside, box_px)[:, columns]
+    look = _look(boxes[top:bottom])
+    if look is None or look.std() < LEAST_CONTRAST:
+        return 0, len(grey)
+    # Twice as many bands as boxes, each of a box.
+    step = box_px // 2
+    between = boxes_of(grey[step:], inside[step:], box_px)[:, columns]
+    shares = np.full(2 * max(len(boxes), len(between)), np.nan)
+    for start, bands in enumerate((boxes, between)):
+        for k, band in enumerate(bands):
+            shares[2 * k + start] = _share_alike(band, look)
+    shown = np.flatnonzero(shares > BAND_SHARE)
+    if not len(shown):
+        return 0, len(grey)
+    first, last = shown[0], shown[-1]
+    top, bottom = int(first) * step, int(last) * step + box_px
+    # Bands of which the picture shows a part tell nothing.
+    if np.isnan(shares[:first]).all():
+        top = 0
+    if np.isnan(shares[last + 1 :]).all():
+        bottom = len(grey)
+    return top, min(bottom, len(grey))
+
+
+def _look(boxes):
+    """(box_px, box_px) median over boxes, around 0; None where too few show."""
+    boxes = boxes.reshape(-1, *boxes.shape[-2:])
+    boxes = boxes[np.isfinite(boxes).all(axis=(1, 2))]
+    if len(boxes) < LEAST_TOGETHER:
+        return None
+    look = np.median(boxes, axis=0)
+    return look - look.mean()
+
+
+def _share_alike(band, look):
+    """Of a band of boxes the share that looks like this; NaN if none is whole.
+
+    Its lines may lie elsewhere: far from where the grid was found their place
+    is not known.
+    """
+    alike = []
+    for k in range(0, len(band), TOGETHER):
+        own = _look(band[k : k + TOGETHER])
+        if own is None:
+            continue
+        both = np.fft.rfft2(own) * np.fft.rfft2(look).conj()
+        share = np.fft.irfft2(both, look.shape).max() / look.size / look.var()
+        least = max(GRID_SHARE, GRID_LIKENESS * own.std() / look.std())
+        alike.append(share > least)
+    return np.mean(alike) if alike else np.nan
 
 
 def boxes_of(grey, inside, box_px):

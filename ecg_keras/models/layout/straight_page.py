@@ -13,6 +13,7 @@ import numpy as np
 
 from ecg_keras.models.layout.paper_seen import (
     boxes_of,
+    grid_seen,
     margin_seen,
     paper_columns,
     paper_seen,
@@ -56,6 +57,8 @@ class StraightPage:
             colour; on a desk this counts as shown.
         edges_mm: x of the paper's left and right edge, or of the picture's side
             where it ends before, at the middle.
+        grid_rows: first and last, exclusive, of the rows of pixels that show
+            the grid; None is the last of all.
     """
 
     origin_mm: tuple
@@ -63,11 +66,21 @@ class StraightPage:
     ink: np.ndarray
     inside: np.ndarray
     edges_mm: tuple = (-np.inf, np.inf)
+    grid_rows: tuple = (0, None)
 
     @property
     def is_print(self):
         """(h, w) bool."""
         return self.ink > PRINT_SHARE
+
+    @property
+    def is_print_of_grid(self):
+        """(h, w) bool: print without text around a figure, or a report's."""
+        _, parts = cv2.connectedComponents(self.is_print.astype(np.uint8))
+        own = np.zeros(parts.max() + 1, bool)
+        own[parts[slice(*self.grid_rows)]] = True
+        own[0] = False
+        return own[parts]
 
     def without_grid(self):
         """The print alone, black on white, as a picture of its own.
@@ -118,6 +131,7 @@ def straighten(image, paper_map):
     sides = np.array([[0, 0.5], [1, 0.5], [0.5, 0], [0.5, 1]])
     sides_mm = paper_map.to_mm(sides * [width, height])[:, 0]
     edges_mm = float(sides_mm.min()), float(sides_mm.max())
+    grid_mm = paper_map.bounds_mm
     # Finer pictures are made smaller by area first: thin lines stay whole.
     middle = [(left + right) / 2, (top + bottom) / 2]
     shrink = 1.25 * PX_PER_MM / max(paper_map.local_scale(middle)[:2])
@@ -142,6 +156,8 @@ def straighten(image, paper_map):
     ]  # fmt: skip
     inside = (where_x > 0) & (where_x < image.shape[1])
     inside &= (where_y > 0) & (where_y < image.shape[0])
+    found_px = (np.array(grid_mm) - [left, top] * 2) * PX_PER_MM
+    grid_rows = grid_seen(shades[0], inside, BOX_PX, found_px)
     is_paper = paper_seen(shades[0], inside, BOX_PX)
     has_desk = not is_paper[inside].all()
     if has_desk:
@@ -155,18 +171,24 @@ def straighten(image, paper_map):
     if not has_desk:
         inside = inside & ~is_margin
     # Black on dark red lines is seen in the brightest channel, blue in grey.
-    ink = np.max([_ink(shade, is_paper) for shade in shades], axis=0)
+    ink = np.max([_ink(shade, is_paper, grid_rows) for shade in shades], axis=0)
     ink = _without_specks(ink, inside)
-    return StraightPage((left, top), shades[0], ink, inside, edges_mm)
+    return StraightPage(
+        (left, top), shades[0], ink, inside, edges_mm, grid_rows
+    )
 
 
-def _ink(shade, is_paper):
-    """(h, w) 0 to 1, see `StraightPage.ink`."""
+def _ink(shade, is_paper, grid_rows):
+    """(h, w) 0 to 1, see `StraightPage.ink`: of the darkest print on a grid.
+
+    An article's letters may be darker.
+    """
     darker = np.where(is_paper, paper_and_grid(shade, is_paper) - shade, 0)
     is_seen = darker > LEAST_DARKER
     solid = np.ones((SOLID_PX, SOLID_PX), np.uint8)
     is_solid = cv2.morphologyEx(is_seen.astype(np.uint8), cv2.MORPH_OPEN, solid)
-    seen = darker[is_seen & (is_solid == 0)]
+    rows = slice(*grid_rows)
+    seen = darker[rows][(is_seen & (is_solid == 0))[rows]]
     darkest = np.percentile(seen, 90) if len(seen) else 255.0
     darkest = max(float(darkest), LEAST_DARKER / PRINT_SHARE)
     return (darker / darkest).clip(0, 1)
