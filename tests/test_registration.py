@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from ecg_keras.registration import register as registration
+from ecg_keras.registration.lattice import Lattice
 from ecg_keras.registration.register import register
 
 
@@ -80,6 +82,23 @@ def test_each_third_line_that_is_darker_is_none_of_five():
     found = register(image.clip(0, 255).astype(np.uint8))
     assert found.quality == "good"
     assert found.px_per_mm_x == pytest.approx(4.1, rel=0.002)
+
+
+def test_a_lattice_whose_lines_are_not_seen_hides_no_other(monkeypatch):
+    """As of a page longer than it is high: one scale is right, one is not."""
+    height, width = 617, 1504
+    wrong, right = (
+        Lattice(np.diag(scales), np.array([752.0, 308.0]), 6.0, fine, 2.0)
+        for scales, fine in (((4.84, 5.25), 4.5), ((4.73, 4.4), 3.0))
+    )
+    monkeypatch.setattr(
+        registration, "find_lattices", lambda grey: [wrong, right]
+    )
+    to_mm = _affine(4.85, 4.33, 0.0)
+    found = register(_sheet(to_mm, height, width))
+    assert found.quality == "good"
+    errors = _errors_mm(found.paper_map, to_mm, height, width)
+    assert np.abs(errors).max() < 0.1
 
 
 def test_a_feed_that_skips_a_millimetre_is_followed():

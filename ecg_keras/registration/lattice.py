@@ -65,6 +65,11 @@ class Lattice:
         """Geometric mean of the scales along both axes."""
         return float(np.sqrt(abs(np.linalg.det(self.matrix))))
 
+    @property
+    def scales(self):
+        """(2,) px per mm along the paper's x and y."""
+        return np.hypot(*self.matrix)
+
 
 def find_lattices(grey):
     """Candidates for a picture's grid, best first, several for a place.

@@ -6,6 +6,7 @@ picture -> contrast of its lines -> candidates for the lattice (`lattice`)
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -31,6 +32,9 @@ _DIAGONALS = np.array([[1.0, -1.0], [1.0, 1.0]])
 # Longer sides in mm of what pictures of ECGs show; a grid seen on less than
 # these sides is none.
 _PLAUSIBLE_MM = (100.0, 450.0)
+# A grid of which less is clear, of its 5 mm and of its 1 mm lines, is none, and
+# counts for so much.
+_CLEAR_SHARE, _UNCLEAR_COUNTS = 0.3, 0.3
 # One that is larger counts for so much, and one too small to be used: where all
 # lines are alike, each of 1 mm passes for one of 5 mm, and each third of 5 mm.
 _NO_PAGE_COUNTS = 0.4
@@ -109,6 +113,7 @@ def register(image, px_per_mm=None):
             best = trial
         enough = _ENOUGH if lattice.coarse > _CLEAR_BOXES else _ALONE
         is_enough = trial.covered > enough and trial.is_a_pages
+        is_enough = is_enough and trial.is_clear
         if best is trial and is_enough:
             break
     if best is None:
@@ -169,10 +174,20 @@ class _Trial:
         size_mm = np.ptp(self.found.places_mm, axis=0)
         return bool(_LEAST_MM[0] < size_mm.max() < _PLAUSIBLE_MM[1])
 
+    @functools.cached_property
+    def is_clear(self):
+        """Whether its lines are seen where they should be."""
+        return any(
+            _clear(self.image, self.found, scale).share > _CLEAR_SHARE
+            for scale in (growth.COARSE, growth.FINE)
+        )
+
     @property
     def merit(self):
         """The share of the picture that its grid covers, if it is a page's."""
         counts = 1.0 if self.is_a_pages else _NO_PAGE_COUNTS
+        if not self.is_clear:
+            counts *= _UNCLEAR_COUNTS
         if not self.has_boxes:
             counts *= _WITHOUT_BOXES_COUNTS
         return counts * self.covered
@@ -195,7 +210,7 @@ def _upright(grey, trial):
 
 
 def _hypotheses(lattices, px_per_mm):
-    """The best lattices of distinct scales, those with both combs first."""
+    """The best lattices, distinct along x or y, those with both combs first."""
     ranked = sorted(
         lattices, key=lambda lattice: -(lattice.fine + 2 * lattice.coarse)
     )
@@ -205,12 +220,9 @@ def _hypotheses(lattices, px_per_mm):
             1 / _AS_GIVEN < lattice.px_per_mm / px_per_mm < _AS_GIVEN
         ):
             continue
-        ratios = [
-            max(lattice.px_per_mm, other.px_per_mm)
-            / min(lattice.px_per_mm, other.px_per_mm)
-            for other in chosen
-        ]
-        if all(ratio > _DISTINCT for ratio in ratios):
+        scales = np.log(lattice.scales)
+        apart = [np.abs(scales - np.log(own.scales)).max() for own in chosen]
+        if all(own > np.log(_DISTINCT) for own in apart):
             chosen.append(lattice)
     return chosen[:_MAX_CANDIDATES]
 
@@ -250,13 +262,13 @@ def _refined(trial):
     image, found = trial.image, trial.found
     if trial.scale is not growth.COARSE:
         found = growth.smoothed(image, found, growth.FINE_ALONE, 15.0, 1.0)
-    boxes = _clear(image, found, growth.COARSE).share > 0.3
+    boxes = _clear(image, found, growth.COARSE).share > _CLEAR_SHARE
     if boxes:
         found = _widened(image, found, growth.COARSE, 25.0, _WIDENINGS)
         found = _fed(image, found, 0, growth.COARSE)
         found = growth.smoothed(image, found, growth.COARSE, 20.0, 0.5)
     lines = _clear(image, found, growth.FINE)
-    if lines.share > 0.3 and lines.median_mm < 0.2:
+    if lines.share > _CLEAR_SHARE and lines.median_mm < 0.2:
         if boxes:
             found = _fed(image, found, 1, growth.FINE)
         found = _widened(
@@ -387,7 +399,7 @@ def _residuals(image, found):
     if boxes.share:
         turns = np.exp(2j * np.pi * boxes.offsets_mm / COARSE_GRID_MM)
         shift = np.angle(turns.mean(axis=0)) * COARSE_GRID_MM / (2 * np.pi)
-        if lines.share > 0.3:
+        if lines.share > _CLEAR_SHARE:
             shift = np.round(shift)
         left = boxes.offsets_mm - shift
         left -= COARSE_GRID_MM * np.round(left / COARSE_GRID_MM)
@@ -398,7 +410,7 @@ def _residuals(image, found):
         size = np.abs(clear.offsets_mm)
         numbers[f"median_{name}_mm"] = float(np.median(size))
         numbers[f"p90_{name}_mm"] = float(np.percentile(size, 90))
-        if clear.share > 0.3 and len(size) >= 5:
+        if clear.share > _CLEAR_SHARE and len(size) >= 5:
             near = cKDTree(clear.places_mm).query(found.places_mm, k=5)[1]
             squares = (clear.offsets_mm**2)[near]
             local[name] = np.sqrt(squares.mean(axis=(1, 2)))
@@ -429,7 +441,11 @@ def _judged(numbers, scale_x, scale_y, trial):
         reasons.append(
             f"{scale_x:.2f} px/mm along x, {scale_y:.2f} along y differ much"
         )
-    seen = [name for name in ("1mm", "5mm") if numbers[f"clear_{name}"] > 0.3]
+    seen = [
+        name
+        for name in ("1mm", "5mm")
+        if numbers[f"clear_{name}"] > _CLEAR_SHARE
+    ]
     if not seen:
         reasons.append("neither 1 mm nor 5 mm lines are clear")
     for name in seen:

@@ -69,6 +69,11 @@ def _with_strips(name, rows, priors, cabrera=False):
     )
 
 
+def _by_columns(leads):
+    """Twelve leads in three columns, one below the other."""
+    return tuple(tuple(leads[k::4]) for k in range(4))
+
+
 _SIX_TWO = tuple(zip(LEADS[:6], LEADS[6:], strict=True))
 _CABRERA_SIX_TWO = tuple(zip(CABRERA, LEADS[6:], strict=True))
 
@@ -84,10 +89,9 @@ KNOWN = (
     KnownLayout("6x1", LIMB_ROWS, 0.3),
     KnownLayout("6x1", CHEST_ROWS, 0.2),
     KnownLayout("6x1", tuple((lead,) for lead in CABRERA), -0.3, True),
+    *_with_strips("4x3", _by_columns(LEADS), (0.0, 0.0)),
     *_with_strips(
-        "4x3",
-        tuple(tuple(LEADS[k::4]) for k in range(4)),
-        (0.0, 0.0),
+        "4x3", _by_columns((*CABRERA, *LEADS[6:])), (-0.7, -0.7), cabrera=True
     ),
     *_with_strips(
         "4x3",
