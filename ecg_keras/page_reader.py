@@ -36,10 +36,14 @@ from ecg_keras.page.layouts import COMPETITION
 from ecg_keras.page.paper_map import PaperMap
 from ecg_keras.page.printed_layout import PrintedLayout
 from ecg_keras.registration.anchor import competition_anchor
+from ecg_keras.registration.other_grids import shows_other_grid
 from ecg_keras.registration.register import register
 
 # The reader's networks.
 ROWS, NAMES = "row_network", "name_network"
+OTHER_PAGE = (
+    "the picture shows another page's grid, too: one page alone was read"
+)
 # Half of a picture of white traces is darker, of 255.
 DARK_PAGE = 100
 # The first look reads most pages better: of two that are as sure to a tenth it
@@ -115,6 +119,16 @@ class PageReader:
         registration = self.register(image, self.given.px_per_mm)
         if registration.paper_map is None:
             return _refused(registration.reasons)
+        found = self.read_registered(image, registration)
+        if found.digitized.quality == GOOD and shows_other_grid(
+            image, registration, self.register
+        ):
+            doubtful = found.digitized.doubted((OTHER_PAGE,))
+            return dataclasses.replace(found, digitized=doubtful)
+        return found
+
+    def read_registered(self, image, registration):
+        """Read a picture whose `Registration` has a map; see `read`."""
         doubts = ()
         if registration.quality != GOOD:
             doubts = tuple(registration.reasons)

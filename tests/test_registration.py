@@ -6,35 +6,7 @@ import pytest
 from ecg_keras.registration import register as registration
 from ecg_keras.registration.lattice import Lattice
 from ecg_keras.registration.register import register
-
-
-def _lines(mm, period_mm, half_width_mm):
-    """Darkness, 0 to 1, of lines at multiples of a period."""
-    off = np.abs(mm - period_mm * np.round(mm / period_mm))
-    return np.clip((half_width_mm - off) / 0.1 + 0.5, 0, 1)
-
-
-def _sheet(to_mm, height, width, fine=0.25, coarse=0.6, dots=False, seed=0):
-    """(H, W, 3) uint8 picture of a sheet, reddish lines on grey paper."""
-    y, x = np.mgrid[:height, :width] + 0.5
-    mm_x, mm_y = np.moveaxis(to_mm(np.stack([x, y], axis=-1)), -1, 0)
-    small = [_lines(mm, 1.0, 0.1) for mm in (mm_x, mm_y)]
-    large = [_lines(mm, 5.0, 0.14) for mm in (mm_x, mm_y)]
-    points = small[0] * small[1] if dots else np.maximum(*small)
-    ink = np.maximum(fine * points, coarse * np.maximum(*large))
-    noise = np.random.default_rng(seed).normal(0, 4, (height, width, 1))
-    colour = np.array([40, 160, 150])
-    image = 225 - ink[..., None] * colour + noise
-    return np.clip(image, 0, 255).astype(np.uint8)
-
-
-def _affine(scale_x, scale_y, degrees, skew=0.0):
-    turn = np.radians(degrees)
-    matrix = np.array(
-        [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]
-    ) @ np.array([[scale_x, skew], [0.0, scale_y]])
-    inverse = np.linalg.inv(matrix)
-    return lambda px: (px - 117.3) @ inverse.T
+from tests.grids import affine, lines, sheet
 
 
 def _errors_mm(paper_map, to_mm, height, width):
@@ -53,8 +25,8 @@ def test_millimetres_of_a_turned_grid_are_found(
     scale_x, scale_y, degrees, dots
 ):
     height, width = 480, 720
-    to_mm = _affine(scale_x, scale_y, degrees)
-    found = register(_sheet(to_mm, height, width, dots=dots))
+    to_mm = affine(scale_x, scale_y, degrees)
+    found = register(sheet(to_mm, height, width, dots=dots))
     assert found.px_per_mm_x == pytest.approx(scale_x, rel=0.002)
     assert found.px_per_mm_y == pytest.approx(scale_y, rel=0.002)
     assert found.rotation_deg == pytest.approx(degrees, abs=0.05)
@@ -65,8 +37,8 @@ def test_millimetres_of_a_turned_grid_are_found(
 def test_lines_of_a_millimetre_that_are_all_alike_are_none_of_five():
     """A sheet that would be larger than any page is taken for a part of one."""
     height, width = 1100, 1500
-    to_mm = _affine(13.0, 13.4, 6.0)
-    found = register(_sheet(to_mm, height, width, fine=0.6, coarse=0.0))
+    to_mm = affine(13.0, 13.4, 6.0)
+    found = register(sheet(to_mm, height, width, fine=0.6, coarse=0.0))
     assert found.px_per_mm_x == pytest.approx(13.0, rel=0.005)
     assert found.px_per_mm_y == pytest.approx(13.4, rel=0.005)
 
@@ -74,11 +46,11 @@ def test_lines_of_a_millimetre_that_are_all_alike_are_none_of_five():
 def test_each_third_line_that_is_darker_is_none_of_five():
     """By it the sheet would be smaller than any page."""
     height, width = 480, 720
-    to_mm = _affine(4.1, 4.1, 0.5)
+    to_mm = affine(4.1, 4.1, 0.5)
     y, x = np.mgrid[:height, :width] + 0.5
     mm = np.moveaxis(to_mm(np.stack([x, y], axis=-1)), -1, 0)
-    darker = 50 * np.maximum(*(_lines(of_axis, 15.0, 0.2) for of_axis in mm))
-    image = _sheet(to_mm, height, width) - darker[..., None]
+    darker = 50 * np.maximum(*(lines(of_axis, 15.0, 0.2) for of_axis in mm))
+    image = sheet(to_mm, height, width) - darker[..., None]
     found = register(image.clip(0, 255).astype(np.uint8))
     assert found.quality == "good"
     assert found.px_per_mm_x == pytest.approx(4.1, rel=0.002)
@@ -94,8 +66,8 @@ def test_a_lattice_whose_lines_are_not_seen_hides_no_other(monkeypatch):
     monkeypatch.setattr(
         registration, "find_lattices", lambda grey: [wrong, right]
     )
-    to_mm = _affine(4.85, 4.33, 0.0)
-    found = register(_sheet(to_mm, height, width))
+    to_mm = affine(4.85, 4.33, 0.0)
+    found = register(sheet(to_mm, height, width))
     assert found.quality == "good"
     errors = _errors_mm(found.paper_map, to_mm, height, width)
     assert np.abs(errors).max() < 0.1
@@ -108,7 +80,7 @@ def test_a_feed_that_skips_a_millimetre_is_followed():
         skipped = px[..., 0] + 3.0 * np.tanh((px[..., 0] - 430) / 8.0)
         return np.stack([skipped, px[..., 1]], axis=-1) / 4.2
 
-    found = register(_sheet(to_mm, height, width))
+    found = register(sheet(to_mm, height, width))
     off = _errors_mm(found.paper_map, to_mm, height, width)
     assert np.abs(off).max() < 0.25
     assert np.sqrt((off**2).mean()) < 0.05
@@ -134,7 +106,7 @@ def test_a_working_size_of_whole_px_does_not_stretch_the_map():
     # 4.5 / 7.874 of 1110 and of 700 px are 634.4 and 400.1 px: taken for 634
     # and 400, the map was 0.06 and 0.11 % off.
     height, width = 700, 1110
-    found = register(_sheet(_affine(7.874, 7.874, 0.0), height, width))
+    found = register(sheet(affine(7.874, 7.874, 0.0), height, width))
     ends_px = [
         [[30, height / 2], [width - 30, height / 2]],
         [[width / 2, 30], [width / 2, height - 30]],
@@ -154,7 +126,7 @@ def test_where_a_corner_curls_the_map_follows_or_says_that_it_is_lost():
         corner = np.maximum(0, (px[..., 0] / width + px[..., 1] / height) - 1.3)
         return mm + 9.0 * corner[..., None] ** 2 * np.array([1.0, 0.6])
 
-    found = register(_sheet(to_mm, height, width))
+    found = register(sheet(to_mm, height, width))
     y, x = np.mgrid[5:height:20, 5:width:20] + 0.5
     px = np.stack([x, y], axis=-1).reshape(-1, 2)
     mm = found.paper_map.to_mm(px)

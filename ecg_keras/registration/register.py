@@ -57,7 +57,8 @@ _FEED_MM = 0.02
 # Share of the period that a window without clear lines counts as off.
 _UNCLEAR = 0.2
 _NODE_STEP_MM = 2.5
-_MARGIN_MM = 20.0
+# A map goes on so far beyond the grid that was found.
+MARGIN_MM = 20.0
 # How fast a place is lost, mm per mm, farther than this from all windows with
 # clear lines: on 42 drawn pages maps were off by 0.02 mm (root mean square) 30
 # to 50 mm further.
@@ -339,8 +340,8 @@ def _finished(grey, trial):
     image, found, factors = trial.image, trial.found, trial.factors
     sheet = found.sheet
     numbers, shift, per_place = _residuals(image, found)
-    low = found.places_mm.min(axis=0) - _MARGIN_MM
-    high = found.places_mm.max(axis=0) + _MARGIN_MM
+    low = found.places_mm.min(axis=0) - MARGIN_MM
+    high = found.places_mm.max(axis=0) + MARGIN_MM
     low = np.floor(low / 5) * 5
     nodes = PaperMap.from_function(
         lambda points: sheet.to_px(points) / factors,

@@ -38,7 +38,7 @@ COLUMNS_UNUSUAL = (
     "not sure"
 )
 # Devices print so many columns either way.
-EITHER_WAY_COLUMNS = (2, 3)
+EITHER_WAY_COLUMNS = (2, 3, 5)
 SAME_SECONDS_UNKNOWN = (
     "nothing tells whether all columns show the same seconds: each is taken to "
     "follow the one before it"

@@ -1,0 +1,59 @@
+"""Whether a picture shows another page beside the one whose grid was found.
+
+An article may show two of them, one below the other. Each has a grid of its
+own, at another phase or scale, so that one alone is found.
+"""
+
+import numpy as np
+
+from ecg_keras.registration.register import MARGIN_MM
+
+# The shorter and longer side of a page, mm: of a grid that is its own. Of 43
+# pages one shows more of its own grid beside what was found, 44 x 132 mm; of 19
+# pictures of two pages all show the other's on 92 x 210 mm or more.
+LEAST_MM = (60.0, 100.0)
+
+
+def shows_other_grid(image, registration, register):
+    """Whether there is a page's grid beside the one that was found.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        registration: the `Registration` of it, with a map.
+        register: the function that found it.
+
+    Returns:
+        bool.
+    """
+    scales = registration.px_per_mm_x, registration.px_per_mm_y
+    return any(
+        _is_a_pages(register(part, None))
+        for part in _parts_beside(image, registration.paper_map)
+        if (np.array(part.shape[1::-1]) / scales > LEAST_MM[0]).all()
+    )
+
+
+def _is_a_pages(found):
+    """Whether a `Registration` is that of a page's grid."""
+    if found.paper_map is None:
+        return False
+    sides_mm = [found.residuals.get(k, 0.0) for k in ("width_mm", "height_mm")]
+    return bool((np.sort(sides_mm) > LEAST_MM).all())
+
+
+def _parts_beside(image, paper_map):
+    """The parts of a picture above, below, left and right of a grid."""
+    left, top, right, bottom = paper_map.bounds_mm + MARGIN_MM * np.array(
+        [1, 1, -1, -1]
+    )
+    x_mm, y_mm = np.meshgrid(
+        np.linspace(left, right, 9), np.linspace(top, bottom, 9)
+    )
+    px = paper_map.to_px(np.stack([x_mm, y_mm], axis=-1).reshape(-1, 2))
+    size = image.shape[1::-1]
+    left, top = px.min(axis=0).clip(0, size).astype(int)
+    right, bottom = px.max(axis=0).clip(0, size).astype(int)
+    for part in (
+        image[:top], image[bottom:], image[:, :left], image[:, right:]
+    ):  # fmt: skip
+        yield np.ascontiguousarray(part)
