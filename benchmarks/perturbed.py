@@ -5,9 +5,10 @@
 
 Each picture of a folder is read as it is, and again smaller, cut at its sides,
 photographed on a desk, in grey, longer or shorter than it is by a tenth, upside
-down and askew, on a slide, and as an article's figure. The reader is misled
-where it calls such a page good though its layout is another than before, or the
-page was good before and is read at less than 10 dB of what was read then.
+down and askew, on a slide, as an article's figure, and above itself, as two
+pages. The reader is misled where it calls such a page good though its layout is
+another than before, or the page was good before and is read at less than 10 dB
+of what was read then; of two pages none should be good.
 """
 
 import dataclasses
@@ -168,8 +169,15 @@ def in_article(image, rng):
     return page
 
 
+def twice(image, rng):
+    """Two pages, one below the other."""
+    gap = np.full((image.shape[1] // 20, image.shape[1], 3), 255, np.uint8)
+    return np.concatenate([gap, image, gap, image, gap])
+
+
 KINDS = (
-    smaller, cut, photographed, in_grey, stretched, askew, on_slide, in_article
+    smaller, cut, photographed, in_grey, stretched, askew, on_slide, in_article,
+    twice,
 )  # fmt: skip
 
 

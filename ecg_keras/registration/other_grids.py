@@ -10,7 +10,7 @@ from ecg_keras.registration.register import MARGIN_MM
 
 # The shorter and longer side of a page, mm: of a grid that is its own. Of 43
 # pages one shows more of its own grid beside what was found, 44 x 132 mm; of 19
-# pictures of two pages all show the other's on 92 x 210 mm or more.
+# pictures of two pages all show the other's on 92 x 240 mm or more.
 LEAST_MM = (60.0, 100.0)
 
 
