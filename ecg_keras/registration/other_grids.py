@@ -6,6 +6,7 @@ own, at another phase or scale, so that one alone is found.
 
 import numpy as np
 
+from ecg_keras.ecg.digitized import GOOD
 from ecg_keras.registration.register import MARGIN_MM
 
 # The shorter and longer side of a page, mm: of a grid that is its own. Of 43
@@ -35,7 +36,8 @@ def shows_other_grid(image, registration, register):
 
 def _is_a_pages(found):
     """Whether a `Registration` is that of a page's grid."""
-    if found.paper_map is None:
+    # A desk's pattern may repeat, too.
+    if found.quality != GOOD:
         return False
     sides_mm = [found.residuals.get(k, 0.0) for k in ("width_mm", "height_mm")]
     return bool((np.sort(sides_mm) > LEAST_MM).all())

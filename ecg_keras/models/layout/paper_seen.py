@@ -4,6 +4,8 @@ A desk or a bezel is darker than the paper, begins at once, and reaches to the
 picture's sides. A shadow begins gradually.
 """
 
+import itertools
+
 import cv2
 import numpy as np
 
@@ -121,21 +123,34 @@ def grid_seen(grey, inside, box_px, grid_px):
     # Twice as many bands as boxes, each of a box.
     step = box_px // 2
     between = boxes_of(grey[step:], inside[step:], box_px)[:, columns]
-    shares = np.full(2 * max(len(boxes), len(between)), np.nan)
-    for start, bands in enumerate((boxes, between)):
-        for k, band in enumerate(bands):
-            shares[2 * k + start] = _share_alike(band, look)
-    shown = np.flatnonzero(shares > BAND_SHARE)
-    if not len(shown):
+    bands = [
+        band
+        for both in itertools.zip_longest(boxes, between)
+        for band in both
+        if band is not None
+    ]
+    first, top_is_cut = _first_alike(bands, look)
+    last, bottom_is_cut = _first_alike(bands[::-1], look)
+    if first is None:
         return 0, len(grey)
-    first, last = shown[0], shown[-1]
-    top, bottom = int(first) * step, int(last) * step + box_px
-    # Bands of which the picture shows a part tell nothing.
-    if np.isnan(shares[:first]).all():
-        top = 0
-    if np.isnan(shares[last + 1 :]).all():
-        bottom = len(grey)
-    return top, min(bottom, len(grey))
+    top, bottom = first * step, (len(bands) - 1 - last) * step + box_px
+    return (
+        0 if top_is_cut else top,
+        len(grey) if bottom_is_cut else min(bottom, len(grey)),
+    )
+
+
+def _first_alike(bands, look):
+    """The first of some bands that shows a grid, and whether the picture shows
+    but a part of all before, which tells nothing.
+    """
+    is_cut = True
+    for k, band in enumerate(bands):
+        share = _share_alike(band, look)
+        if share > BAND_SHARE:
+            return k, is_cut
+        is_cut &= np.isnan(share)
+    return None, is_cut
 
 
 def _look(boxes):

@@ -102,9 +102,9 @@ def find_rows(page):
 
 def _without_frame(page):
     """Print without what runs along the picture's upper and lower side."""
+    is_print = page.is_print_of_grid
     near, last = (
-        page.is_print_of_grid & ~_inner(page.inside, mm)
-        for mm in (FRAME_MM, OUTERMOST_MM)
+        is_print & ~_inner(page.inside, mm) for mm in (FRAME_MM, OUTERMOST_MM)
     )
     n_parts, parts, stats, _ = cv2.connectedComponentsWithStats(
         near.astype(np.uint8)
@@ -115,7 +115,7 @@ def _without_frame(page):
     is_frame = outermost > OUTERMOST_SHARE * whole
     is_frame &= stats[:, cv2.CC_STAT_WIDTH] > LEAST_FRAME_MM * PX_PER_MM
     is_frame[0] = False
-    return page.is_print_of_grid & ~is_frame[parts]
+    return is_print & ~is_frame[parts]
 
 
 def _inner(inside, margin_mm):
