@@ -662,7 +662,7 @@ def test_names_of_other_leads_make_a_page_doubtful():
     for printed, n_right, n_wrong in (
         (layout, 12, 0),
         (swapped, 6, 6),
-        (elsewhere, 0, 0),
+        (elsewhere, 0, 12),
     ):
         found = find.candidates(
             heights, (15.0, 265.0, False), kinds, names=names_of(printed)

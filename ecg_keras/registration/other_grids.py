@@ -26,11 +26,14 @@ def shows_other_grid(image, registration, register):
     Returns:
         bool.
     """
-    scales = registration.px_per_mm_x, registration.px_per_mm_y
+    paper_map = registration.paper_map
+    left, top, right, bottom = paper_map.bounds_mm
+    middle = [(left + right) / 2, (top + bottom) / 2]
+    least_px = LEAST_MM[0] * min(paper_map.local_scale(middle)[:2])
     return any(
         _is_a_pages(register(part, None))
-        for part in _parts_beside(image, registration.paper_map)
-        if (np.array(part.shape[1::-1]) / scales > LEAST_MM[0]).all()
+        for part in _parts_beside(image, paper_map)
+        if min(part.shape[:2]) > least_px
     )
 
 
