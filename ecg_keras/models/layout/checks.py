@@ -40,8 +40,9 @@ EDGE_MM, EDGE_ALONG_MM, ACROSS_MM, PRINTED_SHARE = 5.0, 0.3, 1.0, 0.5
 # Of rows of which no pulse says that they are an ECG's. Real pages without one
 # have 0.36, 0.17, 0 and 3.6 at the most.
 UNLIKE_LEADS, UNLIKE_PRINTS, UNLIKE_SHARED_MM, UNLIKE_UNSURE = 0.35, 0.5, 50, 5
-# The same where no names tell for them: an empty grid has 2.2, a table 0.5.
-UNNAMED_UNSURE = 0.4
+# The same where no names tell for them: an empty grid has 2.2, tables 0.27 and
+# 0.5.
+UNNAMED_UNSURE = 0.25
 # Two rows that run this near to each other, mm, for so long in all are read
 # from one print: where traces cross they part again.
 ONE_PRINT_MM, DOUBTFUL_SHARED_MM = 0.5, 6.0
