@@ -113,9 +113,8 @@ def register(image, px_per_mm=None):
         if best is None or trial.merit > best.merit:
             best = trial
         enough = _ENOUGH if lattice.coarse > _CLEAR_BOXES else _ALONE
-        is_enough = trial.covered > enough and trial.is_a_pages
-        is_enough = is_enough and trial.is_clear
-        if best is trial and is_enough:
+        is_seen = trial.is_a_pages and trial.is_clear
+        if best is trial and is_seen and trial.covered > enough:
             break
     if best is None:
         found = Registration(None, "refused", (NO_GRID,), {})
@@ -185,7 +184,9 @@ class _Trial:
 
     @property
     def merit(self):
-        """The share of the picture that its grid covers, if it is a page's."""
+        """The share of the picture that its grid covers, if it is a page's and
+        clear.
+        """
         counts = 1.0 if self.is_a_pages else _NO_PAGE_COUNTS
         if not self.is_clear:
             counts *= _UNCLEAR_COUNTS

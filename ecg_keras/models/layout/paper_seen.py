@@ -1,10 +1,9 @@
-"""Where a straightened picture shows the paper, and not what that lies on.
+"""Where a straightened picture shows the paper, and not what that lies on, and
+where the grid, and not text around it.
 
 A desk or a bezel is darker than the paper, begins at once, and reaches to the
 picture's sides. A shadow begins gradually.
 """
-
-import itertools
 
 import cv2
 import numpy as np
@@ -116,18 +115,17 @@ def grid_seen(grey, inside, box_px, grid_px):
         for px, n in zip(grid_px, grey.shape[::-1] * 2, strict=True)
     )
     columns = slice(left, max(right, left + 1))
-    boxes = boxes_of(grey, inside, box_px)[:, columns]
-    look = _look(boxes[top:bottom])
+    boxes = boxes_of(grey, inside, box_px)
+    look = _look(boxes[top:bottom, columns])
     if look is None or look.std() < LEAST_CONTRAST:
         return 0, len(grey)
     # Twice as many bands as boxes, each of a box.
     step = box_px // 2
-    between = boxes_of(grey[step:], inside[step:], box_px)[:, columns]
     bands = [
-        band
-        for both in itertools.zip_longest(boxes, between)
-        for band in both
-        if band is not None
+        boxes_of(grey[y : y + box_px], inside[y : y + box_px], box_px)[
+            0, columns
+        ]
+        for y in range(0, len(grey), step)
     ]
     first, top_is_cut = _first_alike(bands, look)
     last, bottom_is_cut = _first_alike(bands[::-1], look)
