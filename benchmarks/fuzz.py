@@ -395,7 +395,8 @@ def read_summary_json(path, folder, seed):
     )
     reader = digitizing._Reader(config, out)
     reader.digitizer = ReaderDouble()
-    (result,) = reader.digitize(find_pages([page]))
+    opened = reader.open(find_pages([page]))
+    (result,) = reader.write(reader.read(opened))
     write_report(out, [result], False)
     for file in out.iterdir():
         file.unlink()
@@ -587,7 +588,8 @@ def _write_json(folder, corpus):
     )
     reader = digitizing._Reader(config, folder)
     reader.digitizer = ReaderDouble()
-    reader.digitize(find_pages([corpus["png"]]))
+    opened = reader.open(find_pages([corpus["png"]]))
+    reader.write(reader.read(opened))
     corpus["summary json"] = folder / "png.json"
 
 

@@ -11,7 +11,7 @@ import dataclasses
 
 import numpy as np
 
-from ecg_keras import page_reader, predictor
+from ecg_keras import predictor, reading_processes
 from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED, DigitizedEcg
 from ecg_keras.ecg.leads import ROWS, printed_mask
 from ecg_keras.errors import InputError
@@ -24,7 +24,9 @@ from ecg_keras.packaged import DEFAULT_MODEL, NO_LAYOUT, PAGE_READER
 TRACES_BOX = {"tracer": (0.0, 0.25, 1.0, 0.95)}
 
 
-def load_digitizer(model=(DEFAULT_MODEL,), given=None, force=False):
+def load_digitizer(
+    model=(DEFAULT_MODEL,), given=None, force=False, processes=1
+):
     """Load the models that read pages.
 
     Args:
@@ -33,6 +35,8 @@ def load_digitizer(model=(DEFAULT_MODEL,), given=None, force=False):
             reader alone.
         force: give what was read on a page of an unknown layout, as doubtful,
             instead of refusing it.
+        processes: how many of them read pages, see `reading_processes`; for
+            the page reader alone.
 
     Returns:
         `Digitizer`, or `AnyPageDigitizer` of the page reader.
@@ -41,7 +45,8 @@ def load_digitizer(model=(DEFAULT_MODEL,), given=None, force=False):
         InputError: there is no model, it is incomplete, or cannot be read.
     """
     if tuple(model) == (PAGE_READER,):
-        return AnyPageDigitizer(page_reader.load_page_reader(given), force)
+        reader = reading_processes.page_reader(given, processes)
+        return AnyPageDigitizer(reader, force)
     return Digitizer(predictor.load(tuple(model)), force)
 
 

@@ -27,7 +27,7 @@ from ecg_keras.packaged import (
 )
 from ecg_keras.page import jpeg_damage
 from ecg_keras.page.images import read_image, read_resized, resize
-from ecg_keras.page_reader import load_page_reader
+from ecg_keras.reading_processes import in_turn, page_reader
 
 EXPORT_FILE = "model.keras"
 EXPORT_SUMMARY = "export.json"
@@ -104,7 +104,7 @@ class Reading:
         }
 
 
-def load(path=DEFAULT_MODEL, given=None):
+def load(path=DEFAULT_MODEL, given=None, processes=1):
     """Load a model, or an ensemble, for inference.
 
     Args:
@@ -114,6 +114,8 @@ def load(path=DEFAULT_MODEL, given=None):
             export; or a list of models, whose answers are averaged.
         given: `page_reader.Given`, what is known of all pages; the reader
             alone looks at it.
+        processes: how many of them read pages, see `reading_processes`; the
+            reader alone looks at it.
 
     Returns:
         `Predictor`, or `PagePredictor` of the reader.
@@ -131,7 +133,7 @@ def load(path=DEFAULT_MODEL, given=None):
                 f"the model {PAGE_READER} is averaged with no other; expected "
                 f"{PAGE_READER} alone. Received: {' '.join(names)}"
             )
-        return PagePredictor(load_page_reader(given))
+        return PagePredictor(page_reader(given, processes), processes)
     models = [_load_model(_model_file(Path(p))) for p in paths]
     return Predictor(models, ", ".join(names))
 
@@ -165,12 +167,13 @@ class PagePredictor(_Predicts):
 
     Args:
         page_reader: see `page_reader.PageReader`.
+        processes: how many pages it reads at once.
     """
 
     name = PAGE_READER
 
-    def __init__(self, page_reader):
-        self.page_reader = page_reader
+    def __init__(self, page_reader, processes=1):
+        self.page_reader, self.processes = page_reader, processes
 
     @property
     def model(self):
@@ -185,7 +188,7 @@ class PagePredictor(_Predicts):
 
         Of a page that shows less than 10 s the rest is 0, of a longer one the
         first 10 s are given; `page_reader` gives all that a page shows.
-        `batch_size` is not used: pages are read one by one.
+        `batch_size` is not used.
         """
         images = _checked(images)
         shape = len(images), N_LEADS, N_SAMPLES
@@ -193,12 +196,8 @@ class PagePredictor(_Predicts):
         std = np.full(shape, np.nan, np.float32)
         found = np.zeros(len(images), np.float32)
         reasons = []
-        for index, image in enumerate(images):
-            damage = _damage(image)
-            if not isinstance(image, np.ndarray):
-                image = read_image(image)
-            digitized = self.page_reader.read(_rgb(image)).digitized
-            digitized = digitized.doubted(damage)
+        read = in_turn(self._digitized, images, self.processes)
+        for index, digitized in enumerate(read):
             n = min(digitized.signals_mv.shape[1], N_SAMPLES)
             shown = digitized.signals_mv[:, :n]
             signals[index, :, :n] = np.nan_to_num(shown)
@@ -207,6 +206,14 @@ class PagePredictor(_Predicts):
             reasons.append(tuple(digitized.reasons))
         names = np.full(len(images), self.name, object)
         return Reading(signals, std, found, names, tuple(reasons))
+
+    def _digitized(self, image):
+        """`DigitizedEcg` of an image, an array or a file's name."""
+        damage = _damage(image)
+        if not isinstance(image, np.ndarray):
+            image = read_image(image)
+        digitized = self.page_reader.read(_rgb(image)).digitized
+        return digitized.doubted(damage)
 
 
 class Predictor(_Predicts):

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pandas as pd
@@ -536,3 +537,40 @@ def test_images_read_each_give_what_they_give_alone():
         np.testing.assert_array_equal(
             answer.signals_mv, digitizer.read([image]).signals_mv
         )
+
+
+def test_pages_are_read_at_once_and_written_in_their_order(
+    tmp_path, monkeypatch
+):
+    """A page that fails among them is reported, and stops no other."""
+    from ecg_keras.digitizer import Digitizer
+
+    meeting, asked = threading.Barrier(2, timeout=20), []
+
+    class Both(Answers):
+        def read(self, images):
+            meeting.wait()
+            if images[0].mean() < 100:
+                raise InputError("it is dark", "brighten it")
+            return super().read(images)
+
+    def load(model, given, force, processes):
+        asked.append(processes)
+        return Digitizer(Both(), force)
+
+    monkeypatch.setattr("ecg_keras.digitizer.load_digitizer", load)
+    pages = [_save(tmp_path / f"{k}.png", seed=k) for k in range(4)]
+    Image.new("RGB", (50, 70), (60, 60, 60)).save(pages[2])
+    results = digitize(_config(pages, tmp_path, model=("reader",), processes=2))
+    assert asked == [2]
+    assert [result.page.stem for result in results] == list("0123")
+    qualities = [result.quality for result in results]
+    assert qualities == ["good", "good", None, "good"]
+    written = [tmp_path / "out" / f"{k}.json" for k in (0, 1, 3)]
+    times = [path.stat().st_mtime_ns for path in written]
+    assert times == sorted(times)
+
+
+def test_no_process_is_no_number_of_processes(page, tmp_path):
+    with pytest.raises(UsageError, match="--processes of 1 or more.*0"):
+        digitize(_config(page, tmp_path, processes=0))

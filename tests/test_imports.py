@@ -20,6 +20,7 @@ ORDER = (
     "documents drawing models registration",
     "packaged",
     "page_reader",
+    "reading_processes",
     "datasets predictor",
     "digitizer",
     "data",

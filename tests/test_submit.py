@@ -151,7 +151,7 @@ def test_a_killed_submit_goes_on_from_another_working_directory(
     from ecg_keras.predictor import load
 
     one = load(model)
-    monkeypatch.setattr("ecg_keras.predictor.load", lambda path: one)
+    monkeypatch.setattr("ecg_keras.predictor.load", lambda *_: one)
     write, done = submitting._write_part, []
 
     def killed(*args):

@@ -1,9 +1,9 @@
 """Pages to files of signals: the `digitize` command.
 
-Pages are read one by one, and each is written before the next is read: a page
-that cannot be read is a row of `failures.csv`, a run that was killed goes on
-after the pages whose `<stem>.json`, which is written last, is there, and two
-runs into one folder take turns at writing.
+Pages are opened and written one by one, in their order, and some are read at
+once: a page that cannot be read is a row of `failures.csv`, a run that was
+killed goes on after the pages whose `<stem>.json`, which is written last, is
+there, and two runs into one folder take turns at writing.
 """
 
 import contextlib
@@ -21,8 +21,10 @@ from tqdm import tqdm
 from ecg_keras.commands.page_flags import (
     MODEL_HELP,
     GivenFlags,
+    check_processes,
     output_folder,
     page_files,
+    processes,
 )
 from ecg_keras.commands.report import write_report
 from ecg_keras.documents.failures import (
@@ -36,7 +38,13 @@ from ecg_keras.documents.failures import (
 )
 from ecg_keras.documents.pages import find_pages, shown_part
 from ecg_keras.documents.sources import find_files
-from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, QUALITIES, REFUSED
+from ecg_keras.ecg.digitized import (
+    DOUBTFUL,
+    FROM_IMAGE,
+    GOOD,
+    QUALITIES,
+    REFUSED,
+)
 from ecg_keras.ecg.leads import RATE_HZ
 from ecg_keras.ecg.plotting import plot_signals
 from ecg_keras.ecg.signal_files import (
@@ -54,7 +62,8 @@ from ecg_keras.files import (
     replacing,
     write_json,
 )
-from ecg_keras.packaged import DEFAULT_MODEL
+from ecg_keras.packaged import DEFAULT_MODEL, PAGE_READER
+from ecg_keras.reading_processes import in_turn, n_processes
 from ecg_keras.settings import setting
 from ecg_keras.user_cache import keep_compiled_programs
 from ecg_keras.version import __version__
@@ -113,6 +122,7 @@ class DigitizeConfig(GivenFlags):
     report: bool = setting(
         False, "also write report.html: all pages in one file, worst first"
     )
+    processes: int | None = processes()
     # Of the version before: bad pages no longer stop the others.
     skip_bad_images: bool = setting(True, None)
 
@@ -192,15 +202,16 @@ def digitize(config):
     # Runs write here only under the lock: what there is now, a kill left.
     with filelock.FileLock(output_dir / LOCK_FILE):
         remove_partial(output_dir)
-    reader = _Reader(config, output_dir)
     groups = [pages] if config.average_images else [[page] for page in pages]
+    reader = _Reader(config, output_dir, len(groups))
     results = []
     with tqdm(total=len(pages), desc="digitizing") as bar:
-        for group in groups:
-            done = reader.digitize(group)
+        opened = map(reader.open, groups)
+        for read in in_turn(reader.read, opened, reader.processes):
+            done = reader.write(read)
             _note_failures(output_dir, done)
             results += done
-            bar.update(len(group))
+            bar.update(len(read.pages))
     if config.report:
         with filelock.FileLock(output_dir / LOCK_FILE):
             path = write_report(output_dir, results, config.whole_page)
@@ -208,60 +219,87 @@ def digitize(config):
     return results
 
 
+@dataclasses.dataclass
+class _Group:
+    """Pages that give one answer together, on their way.
+
+    Attributes:
+        pages: list of `documents.pages.Page`.
+        images: {page: its image}, of those that are to be read.
+        results: list of `Result`, of those whose end is known.
+        digitized: what was read, a `DigitizedEcg`.
+    """
+
+    pages: list
+    images: dict = dataclasses.field(default_factory=dict)
+    results: list = dataclasses.field(default_factory=list)
+    digitized: object = None
+
+    @property
+    def first(self):
+        """The page under whose name the answer is written."""
+        return next(iter(self.images))
+
+
 class _Reader:
     """Reads pages and writes their files; it loads the model when needed."""
 
-    def __init__(self, config, output_dir):
+    def __init__(self, config, output_dir, n_groups=1):
         self.config, self.output_dir = config, output_dir
         self.digitizer = None
+        self.processes = 1
+        if tuple(config.model) == (PAGE_READER,):
+            self.processes = n_processes(n_groups, config.processes)
 
-    def digitize(self, pages):
-        """`Result`s of pages that give one answer together."""
-        if len(pages) == 1:
-            results = self._digitize_paths(pages[0])
-            if results:
-                return results
-        images, results = {}, []
+    def open(self, pages):
+        """`_Group` of pages that give one answer together."""
+        group = _Group(pages)
         for page in pages:
-            with _failures_in(page, results):
+            with _failures_in(page, group.results):
                 if page.problem:
                     raise page.problem
                 known = self._known(page)
                 if known:
                     same = known.quality, known.reasons
-                    return [_result_of(page, *same) for page in pages]
-                images[page] = page.read()
-        if not images:
-            return results
-        if self.digitizer is None:
+                    group.images.clear()
+                    group.results = [_result_of(page, *same) for page in pages]
+                    return group
+                # A device's PDF may hold the traces as paths.
+                taken = page.read_paths() if len(pages) == 1 else None
+                group.images[page] = page.read()
+                group.digitized = taken
+        if group.images and group.digitized is None and not self.digitizer:
             # Imported here: it brings Keras, which takes seconds.
             keep_compiled_programs()
             from ecg_keras.digitizer import load_digitizer
 
             config = self.config
             self.digitizer = load_digitizer(
-                config.model, config.given(), config.force
+                config.model, config.given(), config.force, self.processes
             )
-        first = next(iter(images))
-        with _failures_in(first, results):
-            digitized = self.digitizer.read(list(images.values()))
-            damage = [said for page in images for said in page.damage()]
-            digitized = digitized.doubted(list(dict.fromkeys(damage)))
-            self._write(first, digitized, images[first])
-            results += [_result(page, digitized) for page in images]
-        return results
+        return group
 
-    def _digitize_paths(self, page):
-        """[`Result`] of a page of a PDF with the traces as paths, or []."""
-        results = []
-        with _failures_in(page, results):
-            if page.problem or self._known(page):
-                return []
-            digitized = page.read_paths()
-            if digitized is not None:
-                self._write(page, digitized, page.read())
-                results.append(_result(page, digitized))
-        return results
+    def read(self, group):
+        """Read an opened group; returns it."""
+        if group.images and group.digitized is None:
+            with _failures_in(group.first, group.results):
+                group.digitized = self.digitizer.read(
+                    list(group.images.values())
+                )
+        return group
+
+    def write(self, group):
+        """Write the files of a group that was read; returns its `Result`s."""
+        digitized = group.digitized
+        if digitized is None:
+            return group.results
+        with _failures_in(group.first, group.results):
+            if digitized.source == FROM_IMAGE:
+                damage = [s for page in group.images for s in page.damage()]
+                digitized = digitized.doubted(list(dict.fromkeys(damage)))
+            self._write(group.first, digitized, group.images[group.first])
+            group.results += [_result(page, digitized) for page in group.images]
+        return group.results
 
     def _known(self, page):
         """`Result` of a page whose files are there already, or None.
@@ -459,6 +497,7 @@ def _check(config):
     if not config.model:
         raise UsageError("no model was given: --model")
     config.given()
+    check_processes(config.processes)
     for name, package in (("wfdb", "wfdb"), ("dicom", "pydicom")):
         if name in config.format and not importlib.util.find_spec(package):
             raise UsageError(

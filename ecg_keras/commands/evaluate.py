@@ -14,7 +14,12 @@ from ecg_keras.commands.evaluate_pages import (
     score_pages,
     tables_of,
 )
-from ecg_keras.commands.page_flags import MODEL_HELP, GivenFlags
+from ecg_keras.commands.page_flags import (
+    MODEL_HELP,
+    GivenFlags,
+    check_processes,
+    processes,
+)
 from ecg_keras.ecg.digitized import QUALITIES, REFUSED
 from ecg_keras.ecg.leads import LEADS, N_LEADS, N_SAMPLES
 from ecg_keras.ecg.metrics import RATIO_CAP, capped_ratio, lead_powers, score_db
@@ -28,6 +33,7 @@ from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.errors import InputError
 from ecg_keras.files import DAMAGED, write_csv
 from ecg_keras.packaged import DEFAULT_MODEL, PAGE_READER
+from ecg_keras.reading_processes import n_processes
 from ecg_keras.settings import setting
 from ecg_keras.user_cache import keep_compiled_programs
 
@@ -65,6 +71,7 @@ class EvaluateConfig(GivenFlags):
     skip_bad_records: bool = setting(
         False, "report records that cannot be read and go on without them"
     )
+    processes: int | None = processes()
 
 
 def evaluate(config):
@@ -89,6 +96,7 @@ def evaluate(config):
     if data_dir is None:
         raise InputError("no data: give --data-dir or ECG_KERAS_DATA")
     given = config.given()
+    check_processes(config.processes)
     if labelled_pages(data_dir):
         return _evaluate_pages(data_dir, config, given)
     bad = {}
@@ -100,7 +108,9 @@ def evaluate(config):
 
     model = None
     if config.model not in ((), (NO_MODEL,)):
-        model = load(config.model, given)
+        n_images = sum(len(record.image_paths) for record in records)
+        count = n_processes(n_images, config.processes)
+        model = load(config.model, given, count)
 
     signals_mv = np.stack([read_signals(record)[0] for record in records])
     means_mv = _mean_of_others(signals_mv)
@@ -145,9 +155,11 @@ def _evaluate_pages(folder, config, given):
             f"{PAGE_READER}. Received: {' '.join(config.model)}"
         )
     keep_compiled_programs()
-    from ecg_keras.page_reader import load_page_reader
+    from ecg_keras.reading_processes import page_reader
 
-    scores = score_pages(folder, load_page_reader(given), config.cap)
+    count = n_processes(len(labelled_pages(folder)), config.processes)
+    reader = page_reader(given, count)
+    scores = score_pages(folder, reader, config.cap, count)
     pages, table = tables_of(scores)
     print(pages.to_string(float_format="%.2f"))
     print(table.to_string(float_format="%.2f"))

@@ -20,6 +20,7 @@ from ecg_keras.errors import InputError
 from ecg_keras.files import DAMAGED
 from ecg_keras.page.images import read_image
 from ecg_keras.page.jpeg_damage import damage
+from ecg_keras.reading_processes import in_turn
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 # An accepted page under this is misread.
@@ -64,13 +65,14 @@ def labelled_pages(folder):
     return found
 
 
-def score_pages(folder, reader, cap):
+def score_pages(folder, reader, cap, processes=1):
     """Read and score the pages of a folder.
 
     Args:
         folder: see above.
         reader: `page_reader.PageReader`.
         cap: largest ratio of a page.
+        processes: how many pages the reader reads at once.
 
     Returns:
         list of `PageScore`.
@@ -84,26 +86,31 @@ def score_pages(folder, reader, cap):
             f"{folder}: expected pictures with a csv of the same name beside "
             "them; there is none"
         )
-    scores = []
-    for picture, table in tqdm(files, "scoring"):
-        label_mv = read_table(table)
-        digitized = reader.read(read_image(picture)).digitized
-        digitized = digitized.doubted(damage(picture.read_bytes()))
-        found_mv = np.zeros(label_mv.shape)
-        if digitized.quality != REFUSED:
-            n = min(label_mv.shape[1], digitized.signals_mv.shape[1])
-            found_mv[:, :n] = np.nan_to_num(digitized.signals_mv[:, :n])
-        scores.append(
-            PageScore(
-                picture.stem,
-                _layout(picture) or digitized.layout or "unknown",
-                digitized.layout or "unknown",
-                digitized.quality,
-                record_ratio(label_mv, found_mv, RATE_HZ, cap),
-                digitized.reasons,
-            )
-        )
-    return scores
+
+    def score(file):
+        return _score(*file, reader, cap)
+
+    scored = in_turn(score, files, processes)
+    return list(tqdm(scored, "scoring", len(files)))
+
+
+def _score(picture, table, reader, cap):
+    """`PageScore` of a picture and its table; see `score_pages`."""
+    label_mv = read_table(table)
+    digitized = reader.read(read_image(picture)).digitized
+    digitized = digitized.doubted(damage(picture.read_bytes()))
+    found_mv = np.zeros(label_mv.shape)
+    if digitized.quality != REFUSED:
+        n = min(label_mv.shape[1], digitized.signals_mv.shape[1])
+        found_mv[:, :n] = np.nan_to_num(digitized.signals_mv[:, :n])
+    return PageScore(
+        picture.stem,
+        _layout(picture) or digitized.layout or "unknown",
+        digitized.layout or "unknown",
+        digitized.quality,
+        record_ratio(label_mv, found_mv, RATE_HZ, cap),
+        digitized.reasons,
+    )
 
 
 def tables_of(scores):

@@ -5,6 +5,7 @@ import dataclasses
 from ecg_keras.errors import InputError, UsageError
 from ecg_keras.models.layout.given import Given
 from ecg_keras.packaged import PAGE_READER
+from ecg_keras.reading_processes import FEWEST_PAGES, MOST_PROCESSES
 from ecg_keras.settings import flag_name, positional, setting
 
 MODEL_HELP = (
@@ -33,6 +34,23 @@ def known_scale():
     return setting(
         None, "px of the pictures for each mm of the paper (default: found)"
     )
+
+
+def processes():
+    """The field `processes`."""
+    return setting(
+        None,
+        "processes that read pages, of 1 GB each (default: one for each core, "
+        f"{MOST_PROCESSES} at most; of fewer than {FEWEST_PAGES} pages one)",
+    )
+
+
+def check_processes(count):
+    """Raises: UsageError: the number of processes is none."""
+    if count is not None and count < 1:
+        raise UsageError(
+            f"expected --processes of 1 or more. Received: {count}"
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ecg_keras.commands.page_flags import MODEL_HELP
+from ecg_keras.commands.page_flags import (
+    MODEL_HELP,
+    check_processes,
+    processes,
+)
 from ecg_keras.ecg.leads import N_LEADS, N_SAMPLES
 from ecg_keras.ecg.records import find_data_dir
 from ecg_keras.ecg.submission import (
@@ -31,6 +35,7 @@ from ecg_keras.files import alone_in, remove_partial, replacing, write_json
 from ecg_keras.packaged import DEFAULT_MODEL, is_packaged
 from ecg_keras.page import jpeg_damage
 from ecg_keras.page.images import read_image
+from ecg_keras.reading_processes import n_processes
 from ecg_keras.settings import setting
 from ecg_keras.user_cache import keep_compiled_programs
 from ecg_keras.version import __version__
@@ -64,6 +69,7 @@ class SubmitConfig:
         "as well as can be, and reported",
         choices=("fail", "baseline"),
     )
+    processes: int | None = processes()
 
 
 def submit(config):
@@ -110,13 +116,14 @@ def _write(output, parts_dir, records, data_dir, config):
     from ecg_keras.predictor import load
 
     predictor = None
+    count = n_processes(len(records), config.processes)
     starts = range(0, len(records), config.records_per_part)
     with tqdm(total=len(records), desc="digitizing") as bar:
         for number, start in enumerate(starts):
             batch = records[start : start + config.records_per_part]
             part = parts_dir / f"{number:06d}.json"
             if not part.exists():
-                predictor = predictor or load(config.model)
+                predictor = predictor or load(config.model, None, count)
                 _write_part(part, batch, data_dir, predictor, config)
             bar.update(len(batch))
     _join(output, parts_dir, len(starts))
@@ -138,6 +145,7 @@ def _check(config):
             "expected --records-per-part of 1 or more. Received: "
             f"{config.records_per_part}"
         )
+    check_processes(config.processes)
     data_dir = find_data_dir(config.data_dir)
     if data_dir is None or not data_dir.is_dir():
         raise InputError(
