@@ -11,17 +11,22 @@ import argparse
 import os
 import time
 
-from ecg_keras.reading_processes import MOST_PROCESSES, in_turn, page_reader
+from ecg_keras.reading_processes import (
+    MOST_PROCESSES,
+    in_turn,
+    page_reader,
+    threads_for,
+)
 
 
 def _read(images, processes):
     """(seconds a page, `DigitizedEcg` of each)."""
-    reader = page_reader(processes=processes)
+    reader, threads = page_reader(processes=processes), threads_for(processes)
     # What is compiled, is, in each of them.
-    list(in_turn(reader.read, images[:4] * processes, processes))
+    list(in_turn(reader.read, images[:4] * processes, threads))
     start = time.perf_counter()
     found = [
-        reading.digitized for reading in in_turn(reader.read, images, processes)
+        reading.digitized for reading in in_turn(reader.read, images, threads)
     ]
     return (time.perf_counter() - start) / len(images), found
 

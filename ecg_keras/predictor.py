@@ -27,7 +27,7 @@ from ecg_keras.packaged import (
 )
 from ecg_keras.page import jpeg_damage
 from ecg_keras.page.images import read_image, read_resized, resize
-from ecg_keras.reading_processes import in_turn, page_reader
+from ecg_keras.reading_processes import in_turn, page_reader, threads_for
 
 EXPORT_FILE = "model.keras"
 EXPORT_SUMMARY = "export.json"
@@ -196,7 +196,7 @@ class PagePredictor(_Predicts):
         std = np.full(shape, np.nan, np.float32)
         found = np.zeros(len(images), np.float32)
         reasons = []
-        read = in_turn(self._digitized, images, self.processes)
+        read = in_turn(self._digitized, images, threads_for(self.processes))
         for index, digitized in enumerate(read):
             n = min(digitized.signals_mv.shape[1], N_SAMPLES)
             shown = digitized.signals_mv[:, :n]

@@ -6,7 +6,8 @@ a reader of its own, which takes 1 GB and some seconds to load.
 
     processes = n_processes(len(pages))
     reader = page_reader(given, processes)
-    for reading in in_turn(reader.read, images, processes): ...
+    for reading in in_turn(reader.read, images, threads_for(processes)):
+        ...
 """
 
 import collections
@@ -29,6 +30,12 @@ _ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "-1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
+}
+# glibc keeps what is free for the next page: a twentieth of its time.
+_MEMORY = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "4294967296",
 }
 DIED = "the process that read it died, as where memory is too small"
 DIED_ADVICE = "give --processes 1, or a smaller picture"
@@ -83,6 +90,9 @@ class ReadingProcesses:
 
     def __init__(self, given, count):
         self.given, self.count = given, count
+        # Read when a process starts, not in it.
+        for name, value in _MEMORY.items():
+            os.environ.setdefault(name, value)
         self._lock = threading.Lock()
         self._pool = _pool(given, count)
 
@@ -152,34 +162,40 @@ def _read(image):
     return dataclasses.replace(found, printed=None, paper_map=None, heights=())
 
 
-def in_turn(do, items, processes=1):
-    """Let processes do something with each of some items.
+def threads_for(processes):
+    """How many threads wait for processes, see `in_turn`.
 
-    Items are taken, and answers given, in this thread and in their order, each
-    by a thread that waits for it. There are twice as many as processes, so that
-    none of these waits for another's slow page; more items are not taken, so
-    that memory does not grow with their number. What fails is raised in its
-    turn, and ends it.
+    Twice as many, so that no process waits for another's slow page.
+    """
+    return 2 * processes if processes > 1 else 1
+
+
+def in_turn(do, items, threads=1):
+    """Do something with each of some items, some of them at once.
+
+    Items are taken, and answers given, in this thread and in their order. No
+    more are taken than there are threads, so that memory does not grow with
+    their number. What fails is raised in its turn, and ends it.
 
     Args:
         do: function of an item, as `ReadingProcesses.read`.
         items: iterable.
-        processes: how many; of 1 there is no other thread.
+        threads: how many, see `threads_for`; of 1 there is no other.
 
     Yields:
         What `do` returns of each item.
     """
-    if processes == 1:
+    if threads == 1:
         yield from map(do, items)
         return
     waiting = collections.deque()
-    threads = concurrent.futures.ThreadPoolExecutor(2 * processes)
+    pool = concurrent.futures.ThreadPoolExecutor(threads)
     try:
         for item in items:
-            waiting.append(threads.submit(do, item))
-            if len(waiting) == 2 * processes:
+            waiting.append(pool.submit(do, item))
+            if len(waiting) == threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
-        threads.shutdown(cancel_futures=True)
+        pool.shutdown(cancel_futures=True)

@@ -62,21 +62,21 @@ def test_few_items_are_taken_ahead():
             taken.append(item)
             yield item
 
-    answers = in_turn(lambda item: item, items(), 2)
-    for given in range(6):
+    answers = in_turn(lambda item: item, items(), 3)
+    for given in range(7):
         assert next(answers) == given
-        assert len(taken) == given + 4
+        assert len(taken) == given + 3
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_items_are_taken_in_the_thread_that_asks(processes):
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_items_are_taken_in_the_thread_that_asks(n_threads):
     threads = set()
 
     def items():
         for _ in range(4):
             yield threads.add(threading.current_thread())
 
-    list(in_turn(lambda item: item, items(), processes))
+    list(in_turn(lambda item: item, items(), n_threads))
     assert threads == {threading.current_thread()}
 
 

@@ -63,7 +63,7 @@ from ecg_keras.files import (
     write_json,
 )
 from ecg_keras.packaged import DEFAULT_MODEL, PAGE_READER
-from ecg_keras.reading_processes import in_turn, n_processes
+from ecg_keras.reading_processes import in_turn, n_processes, threads_for
 from ecg_keras.settings import setting
 from ecg_keras.user_cache import keep_compiled_programs
 from ecg_keras.version import __version__
@@ -207,7 +207,8 @@ def digitize(config):
     results = []
     with tqdm(total=len(pages), desc="digitizing") as bar:
         opened = map(reader.open, groups)
-        for read in in_turn(reader.read, opened, reader.processes):
+        threads = threads_for(reader.processes)
+        for read in in_turn(reader.read, opened, threads):
             done = reader.write(read)
             _note_failures(output_dir, done)
             results += done

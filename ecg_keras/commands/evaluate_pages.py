@@ -20,7 +20,7 @@ from ecg_keras.errors import InputError
 from ecg_keras.files import DAMAGED
 from ecg_keras.page.images import read_image
 from ecg_keras.page.jpeg_damage import damage
-from ecg_keras.reading_processes import in_turn
+from ecg_keras.reading_processes import in_turn, threads_for
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 # An accepted page under this is misread.
@@ -90,7 +90,7 @@ def score_pages(folder, reader, cap, processes=1):
     def score(file):
         return _score(*file, reader, cap)
 
-    scored = in_turn(score, files, processes)
+    scored = in_turn(score, files, threads_for(processes))
     return list(tqdm(scored, "scoring", len(files)))
 
 

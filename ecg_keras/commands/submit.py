@@ -1,6 +1,6 @@
 """A competition's test set to its submission: the `submit` command.
 
-Each batch of records becomes a part, on disk, before the next one is read: the
+Each batch of records becomes a part, on disk, and two are read at the most: the
 memory needed does not grow with the number of records, and a command that was
 killed goes on with the parts that are there. A record's values depend on its
 batch alone, so the file comes out the same.
@@ -35,7 +35,7 @@ from ecg_keras.files import alone_in, remove_partial, replacing, write_json
 from ecg_keras.packaged import DEFAULT_MODEL, is_packaged
 from ecg_keras.page import jpeg_damage
 from ecg_keras.page.images import read_image
-from ecg_keras.reading_processes import n_processes
+from ecg_keras.reading_processes import in_turn, n_processes
 from ecg_keras.settings import setting
 from ecg_keras.user_cache import keep_compiled_programs
 from ecg_keras.version import __version__
@@ -118,15 +118,27 @@ def _write(output, parts_dir, records, data_dir, config):
     predictor = None
     count = n_processes(len(records), config.processes)
     starts = range(0, len(records), config.records_per_part)
+    batches = [
+        (
+            parts_dir / f"{number:06d}.json",
+            records[start : start + config.records_per_part],
+        )
+        for number, start in enumerate(starts)
+    ]
+    if not all(part.exists() for part, _ in batches):
+        predictor = load(config.model, None, count)
+
+    def write(part_and_batch):
+        part, batch = part_and_batch
+        if not part.exists():
+            _write_part(part, batch, data_dir, predictor, config)
+        return len(batch)
+
     with tqdm(total=len(records), desc="digitizing") as bar:
-        for number, start in enumerate(starts):
-            batch = records[start : start + config.records_per_part]
-            part = parts_dir / f"{number:06d}.json"
-            if not part.exists():
-                predictor = predictor or load(config.model, None, count)
-                _write_part(part, batch, data_dir, predictor, config)
-            bar.update(len(batch))
-    _join(output, parts_dir, len(starts))
+        # The next batch keeps processes busy while one ends.
+        for n_done in in_turn(write, batches, 2 if count > 1 else 1):
+            bar.update(n_done)
+    _join(output, parts_dir, len(batches))
     reports = [json.loads(p.read_text()) for p in sorted(_parts(parts_dir))]
     return {name: text for report in reports for name, text in report.items()}
 
