@@ -5,10 +5,12 @@
 
 Each picture of a folder is read as it is, and again smaller, cut at its sides,
 photographed on a desk, in grey, longer or shorter than it is by a tenth, upside
-down and askew, on a slide, as an article's figure, and above itself, as two
-pages. The reader is misled where it calls such a page good though its layout is
-another than before, or the page was good before and is read at less than 10 dB
-of what was read then; of two pages none should be good.
+down and askew, on a slide, as an article's figure, above itself, as two pages,
+with a watermark, as a photocopy, curled, with a label stuck on it, with notes
+written on it, and in a viewer's dark window. The reader is misled where it
+calls such a page good though its layout is another than before, or the page was
+good before and is read at less than 10 dB of what was read then; of two pages
+none should be good.
 """
 
 import dataclasses
@@ -26,7 +28,12 @@ from ecg_keras.ecg.leads import RATE_HZ
 from ecg_keras.ecg.metrics import record_ratio, score_db
 from ecg_keras.errors import InputError, UsageError
 from ecg_keras.page.images import read_image
-from ecg_keras.page_reader import load_page_reader
+from ecg_keras.reading_processes import (
+    in_turn,
+    n_processes,
+    page_reader,
+    threads_for,
+)
 from ecg_keras.settings import parse_flags, run_command, setting
 
 MOST_CUT_SHARE = 0.07
@@ -175,9 +182,126 @@ def twice(image, rng):
     return np.concatenate([gap, image, gap, image, gap])
 
 
+def watermarked(image, rng):
+    """With a word across it, again and again."""
+    height, width = image.shape[:2]
+    size = width / rng.uniform(500, 1100)
+    reach = int(np.hypot(height, width))
+    words = np.zeros((reach, reach), np.uint8)
+    for y in range(0, reach, int(130 * size)):
+        cv2.putText(
+            words, "SAMPLE   " * 40, (-(y % 97), y), cv2.FONT_HERSHEY_DUPLEX,
+            size, 255, max(int(3 * size), 1), cv2.LINE_AA,
+        )  # fmt: skip
+    turn = cv2.getRotationMatrix2D(
+        (reach / 2, reach / 2), rng.uniform(20, 40), 1
+    )
+    words = cv2.warpAffine(words, turn, (reach, reach))[:height, :width]
+    share = rng.uniform(0.15, 0.35) * words[..., None] / 255
+    colour = rng.choice([(120, 120, 120), (90, 120, 200), (200, 100, 100)])
+    return np.rint((1 - share) * image + share * colour).astype(np.uint8)
+
+
+def photocopied(image, rng):
+    """Black and white but for some greys, with specks and a dark side."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(float)
+    grey = cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.5, 1.0))
+    middle = np.percentile(grey, 50) - rng.uniform(35, 60)
+    copy = 255 / (1 + np.exp(-(grey - middle) / rng.uniform(10, 20)))
+    specks = rng.random(copy.shape) < 1e-4
+    copy[cv2.dilate(specks.astype(np.uint8), np.ones((2, 2))) > 0] = 20
+    height, width = copy.shape
+    side = int(rng.uniform(0.005, 0.02) * width)
+    copy = np.pad(copy, ((0, 0), (0, side)), constant_values=25)
+    copy += rng.normal(0, 4, copy.shape)
+    return _as_jpeg(np.repeat(copy[..., None], 3, axis=-1), 70)
+
+
+def curled(image, rng):
+    """As a photo of paper that bends: x and y move by waves."""
+    height, width = image.shape[:2]
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    for _ in range(2):
+        waves = rng.uniform(0.4, 1.2, 2)
+        turns = rng.uniform(0, 2 * np.pi, 2)
+        much = rng.uniform(0.003, 0.008, 2) * width
+        moved_x = much[0] * np.sin(2 * np.pi * waves[0] * x / width + turns[0])
+        moved_y = much[1] * np.sin(2 * np.pi * waves[1] * x / width + turns[1])
+        x, y = x + moved_x, y + moved_y
+    bent = cv2.remap(
+        image, x.astype(np.float32), y.astype(np.float32), cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_CONSTANT, borderValue=(90, 80, 70),
+    )  # fmt: skip
+    return _as_jpeg(bent, 80)
+
+
+def labelled(image, rng):
+    """With a white label stuck on it, which hides what is below."""
+    height, width = image.shape[:2]
+    label = np.array([rng.uniform(0.08, 0.14), rng.uniform(0.15, 0.25)])
+    label = (label * (height, width)).astype(int)
+    top, left = (rng.uniform(0, 1, 2) * ((height, width) - label)).astype(int)
+    page = image.copy()
+    stuck = page[top : top + label[0], left : left + label[1]]
+    stuck[:] = 250
+    size = label[1] / 330
+    texts = "Ward 7  Bed 3", "12345 67890", "|| ||| | ||"
+    for line, text in enumerate(texts):
+        at = (np.array([0.05, 0.3 + 0.28 * line]) * label[::-1]).astype(int)
+        cv2.putText(
+            stuck, text, at.tolist(), cv2.FONT_HERSHEY_SIMPLEX, size,
+            (10, 10, 10), max(int(2 * size), 1), cv2.LINE_AA,
+        )  # fmt: skip
+    cv2.rectangle(stuck, (0, 0), tuple(label[::-1] - 1), (120, 120, 120))
+    return page
+
+
+def annotated(image, rng):
+    """With rings and arrows round beats, and words beside, by a pen."""
+    height, width = image.shape[:2]
+    page = image.copy()
+    pen = int(max(width / 600, 1))
+    colour = tuple(map(int, rng.choice([(200, 20, 30), (20, 40, 180)])))
+    for _ in range(4):
+        x, y = (rng.uniform(0.1, 0.9, 2) * (width, height)).astype(int).tolist()
+        ring = (int(0.03 * width), int(0.04 * height))
+        turn = float(rng.uniform(0, 180))
+        cv2.ellipse(page, (x, y), ring, turn, 0, 350, colour, pen, cv2.LINE_AA)
+        to = (rng.uniform(-0.1, 0.1, 2) * (width, height)).astype(int)
+        end = int(x + to[0]), int(y + to[1])
+        cv2.arrowedLine(page, end, (x, y), colour, pen, cv2.LINE_AA)
+        cv2.putText(
+            page, rng.choice(["ST!", "P?", "old", "QT 440"]), end,
+            cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, width / 1100, colour, pen,
+            cv2.LINE_AA,
+        )  # fmt: skip
+    return page
+
+
+def in_viewer(image, rng):
+    """In a window with dark bars, buttons and a list of studies."""
+    height, width = image.shape[:2]
+    bar, side = int(0.07 * height), int(rng.uniform(0.1, 0.25) * width)
+    grey = int(rng.integers(20, 70))
+    window = np.full((height + 2 * bar, width + side, 3), grey, np.uint8)
+    window[bar : bar + height, side:] = image
+    size = width / 2200
+    for line in range(1, int(0.9 * height / (60 * size))):
+        at = 8, bar + int(60 * size * line)
+        cv2.putText(
+            window, f"Study {line}  ECG", at, cv2.FONT_HERSHEY_SIMPLEX, size,
+            (220, 220, 220), 1, cv2.LINE_AA,
+        )  # fmt: skip
+    for button in range(6):
+        left = side + int((0.02 + 0.06 * button) * width)
+        corners = (left, bar // 4), (left + int(0.04 * width), 3 * bar // 4)
+        cv2.rectangle(window, *corners, (150, 150, 160), -1)
+    return window
+
+
 KINDS = (
     smaller, cut, photographed, in_grey, stretched, askew, on_slide, in_article,
-    twice,
+    twice, watermarked, photocopied, curled, labelled, annotated, in_viewer,
 )  # fmt: skip
 
 
@@ -200,7 +324,6 @@ def kinds_of(names):
 def main():
     config = parse_flags(PerturbedConfig, __doc__.split("\n")[0])
     kinds = kinds_of(config.kinds)
-    reader = load_page_reader()
     outcomes = {kind.__name__: [] for kind in kinds}
     pictures = sorted(
         path
@@ -209,15 +332,14 @@ def main():
     )
     if not pictures:
         raise InputError(f"{config.data_dir} has no picture of a page")
+    processes = n_processes(len(pictures) * (1 + len(kinds)))
+    reader = page_reader(None, processes)
+    images = _images(pictures, kinds, config.seed)
+    readings = in_turn(reader.read, images, threads_for(processes))
     for path in tqdm(pictures):
-        image = read_image(path)
-        whole = reader.read(image)
+        whole = next(readings)
         for kind in kinds:
-            name = f"{kind.__name__} {path.stem}"
-            rng = np.random.default_rng(
-                [config.seed, zlib.crc32(name.encode())]
-            )
-            reading = reader.read(kind(image, rng))
+            reading = next(readings)
             outcome = compared(whole, reading)
             outcomes[kind.__name__].append(outcome)
             tqdm.write(
@@ -228,6 +350,17 @@ def main():
     for name, own in outcomes.items():
         print(summary(name, own))
     print(summary("all", [one for own in outcomes.values() for one in own]))
+
+
+def _images(pictures, kinds, seed):
+    """Yield each picture as it is, and then as each kind."""
+    for path in pictures:
+        image = read_image(path)
+        yield image
+        for kind in kinds:
+            name = f"{kind.__name__} {path.stem}"
+            rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+            yield kind(image, rng)
 
 
 def compared(whole, reading):
@@ -262,7 +395,7 @@ def summary(name, outcomes):
 
 
 def _found(reading):
-    return "nothing" if reading.printed is None else reading.printed.name
+    return reading.digitized.layout or "nothing"
 
 
 def _as_jpeg(image, quality):
