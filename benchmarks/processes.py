@@ -8,12 +8,12 @@ are the same.
 """
 
 import argparse
-import os
 import time
 
 from ecg_keras.reading_processes import (
     MOST_PROCESSES,
     in_turn,
+    n_cores,
     page_reader,
     threads_for,
 )
@@ -42,7 +42,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pages", nargs="+", required=True)
     parser.add_argument(
-        "--processes", type=int, default=min(os.cpu_count(), MOST_PROCESSES)
+        "--processes", type=int, default=min(n_cores(), MOST_PROCESSES)
     )
     args = parser.parse_args()
     files, _ = find_files(args.pages)

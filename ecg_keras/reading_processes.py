@@ -52,7 +52,14 @@ def n_processes(n_pages, asked=None):
         return max(min(asked, n_pages), 1)
     if n_pages < FEWEST_PAGES:
         return 1
-    return min(os.cpu_count() or 1, MOST_PROCESSES)
+    return min(n_cores(), MOST_PROCESSES)
+
+
+def n_cores():
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def page_reader(given=None, processes=1):
@@ -114,6 +121,8 @@ class ReadingProcesses:
         except concurrent.futures.process.BrokenProcessPool:
             with self._lock:
                 if self._pool is pool:
+                    # Memory may be too small for as many.
+                    self.count = max(self.count - 1, 1)
                     self._pool = _pool(self.given, self.count)
                 # Of all pages that were being read, one did it: each is read
                 # again alone.

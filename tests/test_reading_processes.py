@@ -97,13 +97,13 @@ def test_what_fails_is_raised_in_its_turn_and_ends_it():
 
 
 def test_one_process_reads_few_pages_and_one_each_core_many(monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("ecg_keras.reading_processes.n_cores", lambda: 2)
     assert n_processes(FEWEST_PAGES - 1) == 1
     assert n_processes(FEWEST_PAGES) == 2
     assert n_processes(FEWEST_PAGES, asked=1) == 1
     assert n_processes(3, asked=2) == 2
     assert n_processes(0, asked=2) == 1
-    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("ecg_keras.reading_processes.n_cores", lambda: 64)
     assert n_processes(1000) == MOST_PROCESSES
 
 
@@ -118,6 +118,7 @@ def test_a_picture_that_kills_its_process_is_told_of_and_stops_no_other():
         with pytest.raises(InputError, match="died"):
             deadly.result(WAIT_S)
     assert reader.read(PAPER).digitized.quality == REFUSED
+    assert reader.count == 1
 
 
 _READS = """

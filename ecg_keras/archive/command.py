@@ -53,6 +53,7 @@ from ecg_keras.ecg.digitized import DOUBTFUL, GOOD, REFUSED
 from ecg_keras.ecg.leads import RATE_HZ
 from ecg_keras.errors import InputError, UsageError
 from ecg_keras.packaged import DEFAULT_MODEL, WEIGHTS, is_packaged
+from ecg_keras.reading_processes import n_cores
 from ecg_keras.settings import setting
 from ecg_keras.version import __version__
 
@@ -241,9 +242,8 @@ def _with_processes(config, options):
     if "--default_sdk_harness_log_level" not in given:
         flags.append("--default_sdk_harness_log_level=ERROR")
     if runner in (None, "DirectRunner") and "--direct_" not in given:
-        n_cores = len(os.sched_getaffinity(0))
         flags.append("--direct_running_mode=multi_processing")
-        flags.append(f"--direct_num_workers={n_cores}")
+        flags.append(f"--direct_num_workers={n_cores()}")
     return PipelineOptions(flags)
 
 
