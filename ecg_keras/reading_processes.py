@@ -18,6 +18,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import weakref
 
 from ecg_keras.errors import InputError
 
@@ -101,7 +102,12 @@ class ReadingProcesses:
         for name, value in _MEMORY.items():
             os.environ.setdefault(name, value)
         self._lock = threading.Lock()
-        self._pool = _pool(given, count)
+        self._begin_pool()
+
+    def _begin_pool(self):
+        self._pool = _pool(self.given, self.count)
+        # Also at the end of Python, which else complains of what is left.
+        weakref.finalize(self, self._pool.shutdown)
 
     def read(self, image):
         """Read a picture, in one of the processes.
@@ -123,7 +129,7 @@ class ReadingProcesses:
                 if self._pool is pool:
                     # Memory may be too small for as many.
                     self.count = max(self.count - 1, 1)
-                    self._pool = _pool(self.given, self.count)
+                    self._begin_pool()
                 # Of all pages that were being read, one did it: each is read
                 # again alone.
                 return self._read_alone(image)

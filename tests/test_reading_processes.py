@@ -123,14 +123,16 @@ def test_a_picture_that_kills_its_process_is_told_of_and_stops_no_other():
 
 _READS = """
 import multiprocessing
+import sys
 import time
 import numpy as np
+from ecg_keras.predictor import PagePredictor
 from ecg_keras.reading_processes import ReadingProcesses
 if __name__ == "__main__":
-    reader = ReadingProcesses(None, 1)
-    reader.read(np.full((300, 400, 3), 250, np.uint8))
+    reader = PagePredictor(ReadingProcesses(None, 1))
+    reader.read([np.full((300, 400, 3), 250, np.uint8)])
     print(multiprocessing.active_children()[0].pid, flush=True)
-    time.sleep(100)
+    time.sleep(float(sys.argv[1]))
 """
 
 
@@ -139,7 +141,9 @@ def test_no_process_outlives_a_command_that_was_killed(tmp_path):
     script = tmp_path / "reads.py"
     script.write_text(_READS)
     with subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(script), "100"],
+        stdout=subprocess.PIPE,
+        text=True,
     ) as command:
         child = int(command.stdout.readline())
         assert _runs(child)
@@ -148,6 +152,21 @@ def test_no_process_outlives_a_command_that_was_killed(tmp_path):
     while _runs(child) and time.monotonic() < until:
         time.sleep(0.1)
     assert not _runs(child)
+
+
+@pytest.mark.slow
+def test_python_ends_without_a_word(tmp_path):
+    script = tmp_path / "reads.py"
+    script.write_text(_READS)
+    done = subprocess.run(
+        [sys.executable, str(script), "0"],
+        capture_output=True,
+        text=True,
+        timeout=2 * WAIT_S,
+        check=True,
+    )
+    assert "Exception" not in done.stderr
+    assert not _runs(int(done.stdout))
 
 
 def _runs(pid):
