@@ -2,18 +2,18 @@
 
     python benchmarks/processes.py --pages FOLDER_OR_FILES
 
-The pages are read in this process and then by several, without the time that
-these take to load; it prints the ratio of both times, and whether the answers
-are the same.
+The pages are read by several processes and then in this one, without the time
+that these take to load; it prints the ratio of both times, and whether the
+answers are the same.
 """
 
 import argparse
 import time
 
 from ecg_keras.reading_processes import (
-    MOST_PROCESSES,
+    FEWEST_PAGES,
     in_turn,
-    n_cores,
+    n_processes,
     page_reader,
     threads_for,
 )
@@ -42,7 +42,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pages", nargs="+", required=True)
     parser.add_argument(
-        "--processes", type=int, default=min(n_cores(), MOST_PROCESSES)
+        "--processes", type=int, default=n_processes(FEWEST_PAGES)
     )
     args = parser.parse_args()
     files, _ = find_files(args.pages)

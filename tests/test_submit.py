@@ -17,6 +17,7 @@ from ecg_keras.ecg.metrics import record_ratio, score_db, score_tables
 from ecg_keras.ecg.records import read_records, read_table
 from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.errors import InputError
+from ecg_keras.reading_processes import FEWEST_PAGES
 from tests.folders import write_folder
 from tests.models import build_tiny
 
@@ -282,3 +283,20 @@ def test_a_second_submit_to_the_same_file_is_told_and_harms_nothing(
     monkeypatch.setattr(submitting, "_write_part", meanwhile)
     assert submit(_config(model, folder)) == {} and said
     assert not (folder / "submission.csv.parts").exists()
+
+
+def test_a_model_reads_one_part_at_a_time(tmp_path, model, monkeypatch):
+    """Keras gives a model's state away while it predicts."""
+    write_test_set(tmp_path, FEWEST_PAGES)
+    write, reading, most = submitting._write_part, [], []
+
+    def written(*args):
+        reading.append(args)
+        most.append(len(reading))
+        write(*args)
+        reading.pop()
+
+    monkeypatch.setattr("ecg_keras.reading_processes.n_cores", lambda: 2)
+    monkeypatch.setattr(submitting, "_write_part", written)
+    submit(_config(model, tmp_path))
+    assert most == [1] * (FEWEST_PAGES // 2)

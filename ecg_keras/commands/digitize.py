@@ -25,6 +25,7 @@ from ecg_keras.commands.page_flags import (
     output_folder,
     page_files,
     processes,
+    processes_for,
 )
 from ecg_keras.commands.report import write_report
 from ecg_keras.documents.failures import (
@@ -62,8 +63,8 @@ from ecg_keras.files import (
     replacing,
     write_json,
 )
-from ecg_keras.packaged import DEFAULT_MODEL, PAGE_READER
-from ecg_keras.reading_processes import in_turn, n_processes, threads_for
+from ecg_keras.packaged import DEFAULT_MODEL
+from ecg_keras.reading_processes import in_turn, threads_for
 from ecg_keras.settings import setting
 from ecg_keras.user_cache import keep_compiled_programs
 from ecg_keras.version import __version__
@@ -237,6 +238,11 @@ class _Group:
     digitized: object = None
 
     @property
+    def is_to_be_read(self):
+        """Whether there are images, and no PDF that holds the traces."""
+        return bool(self.images) and self.digitized is None
+
+    @property
     def first(self):
         """The page under whose name the answer is written."""
         return next(iter(self.images))
@@ -248,9 +254,7 @@ class _Reader:
     def __init__(self, config, output_dir, n_groups=1):
         self.config, self.output_dir = config, output_dir
         self.digitizer = None
-        self.processes = 1
-        if tuple(config.model) == (PAGE_READER,):
-            self.processes = n_processes(n_groups, config.processes)
+        self.processes = processes_for(config, n_groups)
 
     def open(self, pages):
         """`_Group` of pages that give one answer together."""
@@ -269,7 +273,7 @@ class _Reader:
                 taken = page.read_paths() if len(pages) == 1 else None
                 group.images[page] = page.read()
                 group.digitized = taken
-        if group.images and group.digitized is None and not self.digitizer:
+        if group.is_to_be_read and not self.digitizer:
             # Imported here: it brings Keras, which takes seconds.
             keep_compiled_programs()
             from ecg_keras.digitizer import load_digitizer
@@ -282,7 +286,7 @@ class _Reader:
 
     def read(self, group):
         """Read an opened group; returns it."""
-        if group.images and group.digitized is None:
+        if group.is_to_be_read:
             with _failures_in(group.first, group.results):
                 group.digitized = self.digitizer.read(
                     list(group.images.values())

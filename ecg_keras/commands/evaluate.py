@@ -19,6 +19,7 @@ from ecg_keras.commands.page_flags import (
     GivenFlags,
     check_processes,
     processes,
+    processes_for,
 )
 from ecg_keras.ecg.digitized import QUALITIES, REFUSED
 from ecg_keras.ecg.leads import LEADS, N_LEADS, N_SAMPLES
@@ -33,7 +34,7 @@ from ecg_keras.ecg.resampling import from_grid
 from ecg_keras.errors import InputError
 from ecg_keras.files import DAMAGED, write_csv
 from ecg_keras.packaged import DEFAULT_MODEL, PAGE_READER
-from ecg_keras.reading_processes import n_processes
+from ecg_keras.reading_processes import page_reader
 from ecg_keras.settings import setting
 from ecg_keras.user_cache import keep_compiled_programs
 
@@ -97,8 +98,9 @@ def evaluate(config):
         raise InputError("no data: give --data-dir or ECG_KERAS_DATA")
     given = config.given()
     check_processes(config.processes)
-    if labelled_pages(data_dir):
-        return _evaluate_pages(data_dir, config, given)
+    n_pages = len(labelled_pages(data_dir))
+    if n_pages:
+        return _evaluate_pages(data_dir, n_pages, config, given)
     bad = {}
     on_bad = bad.__setitem__ if config.skip_bad_records else None
     records = _chosen(read_records(data_dir, config.images, on_bad), config)
@@ -109,7 +111,7 @@ def evaluate(config):
     model = None
     if config.model not in ((), (NO_MODEL,)):
         n_images = sum(len(record.image_paths) for record in records)
-        count = n_processes(n_images, config.processes)
+        count = processes_for(config, n_images)
         model = load(config.model, given, count)
 
     signals_mv = np.stack([read_signals(record)[0] for record in records])
@@ -147,7 +149,7 @@ class _Page:
     powers: dict
 
 
-def _evaluate_pages(folder, config, given):
+def _evaluate_pages(folder, n_pages, config, given):
     """Print and return how pages of any layout were read."""
     if config.model != (PAGE_READER,):
         raise InputError(
@@ -155,9 +157,7 @@ def _evaluate_pages(folder, config, given):
             f"{PAGE_READER}. Received: {' '.join(config.model)}"
         )
     keep_compiled_programs()
-    from ecg_keras.reading_processes import page_reader
-
-    count = n_processes(len(labelled_pages(folder)), config.processes)
+    count = processes_for(config, n_pages)
     reader = page_reader(given, count)
     scores = score_pages(folder, reader, config.cap, count)
     pages, table = tables_of(scores)

@@ -5,7 +5,11 @@ import dataclasses
 from ecg_keras.errors import InputError, UsageError
 from ecg_keras.models.layout.given import Given
 from ecg_keras.packaged import PAGE_READER
-from ecg_keras.reading_processes import FEWEST_PAGES, MOST_PROCESSES
+from ecg_keras.reading_processes import (
+    FEWEST_PAGES,
+    MOST_PROCESSES,
+    n_processes,
+)
 from ecg_keras.settings import flag_name, positional, setting
 
 MODEL_HELP = (
@@ -43,6 +47,13 @@ def processes():
         "processes that read pages, of 1 GB each (default: one for each core, "
         f"{MOST_PROCESSES} at most; of fewer than {FEWEST_PAGES} pages one)",
     )
+
+
+def processes_for(config, n_pages):
+    """How many processes read a command's pages: models read in this one."""
+    if tuple(config.model) != (PAGE_READER,):
+        return 1
+    return n_processes(n_pages, config.processes)
 
 
 def check_processes(count):

@@ -21,6 +21,7 @@ from ecg_keras.commands.page_flags import (
     MODEL_HELP,
     check_processes,
     processes,
+    processes_for,
 )
 from ecg_keras.ecg.leads import N_LEADS, N_SAMPLES
 from ecg_keras.ecg.records import find_data_dir
@@ -35,7 +36,7 @@ from ecg_keras.files import alone_in, remove_partial, replacing, write_json
 from ecg_keras.packaged import DEFAULT_MODEL, is_packaged
 from ecg_keras.page import jpeg_damage
 from ecg_keras.page.images import read_image
-from ecg_keras.reading_processes import in_turn, n_processes
+from ecg_keras.reading_processes import in_turn
 from ecg_keras.settings import setting
 from ecg_keras.user_cache import keep_compiled_programs
 from ecg_keras.version import __version__
@@ -116,7 +117,7 @@ def _write(output, parts_dir, records, data_dir, config):
     from ecg_keras.predictor import load
 
     predictor = None
-    count = n_processes(len(records), config.processes)
+    count = processes_for(config, len(records))
     starts = range(0, len(records), config.records_per_part)
     batches = [
         (
